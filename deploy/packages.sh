@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Turns a list of Debian packages into installed packages: `packages.sh NAME...`.
+#
+# Installs with apt-get as root or through a sudo that asks for no password; otherwise prints the one line to type and
+# exits 2. Whether a package is needed at all is the caller's question. Says everything on stderr.
+set -euo pipefail
+
+refuse() {
+    echo "packages: $1" >&2
+    exit 2
+}
+
+as_root() {
+    if [[ $EUID -eq 0 ]]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        sudo -n env DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+}
+
+(($# > 0)) || refuse "usage: packages.sh NAME..."
+install=(apt-get install -y --no-install-recommends "$@")
+command -v apt-get >/dev/null || refuse "no apt-get here; install by other means what Debian calls: $*"
+if [[ $EUID -ne 0 ]] && ! sudo -n true 2>/dev/null; then
+    refuse "missing packages; type this, then run the same command again:
+sudo apt-get update && sudo ${install[*]}"
+fi
+
+echo "packages: installing $*" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# A stale list of packages may still hold what is asked for, so that an update that fails is not yet the end.
+as_root apt-get update -q >"$log" 2>&1 || true
+as_root "${install[@]}" >>"$log" 2>&1 || {
+    tail -n 5 "$log" >&2
+    refuse "could not be installed: $*"
+}

@@ -1,0 +1,214 @@
+//! Object keys: built and parsed here and nowhere else, side by side.
+//!
+//! Invariant: `parse(build(x)) == x` for every key, and no name that a person gave can leave its folder.
+
+use object_store::path::Path;
+
+use crate::exit::{Classify, Exit};
+
+/// The version of every object format that this program writes; each version keeps a golden file.
+pub const FORMAT: u32 = 1;
+
+/// A name that is not safe as one segment of an object key.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "{what} name {name:?}: expected 1 to 100 letters, digits, dots, hyphens and underscores, beginning with a letter or digit"
+)]
+pub struct NameError {
+    what: &'static str,
+    name: String,
+}
+
+impl Classify for NameError {
+    fn exit(&self) -> Exit {
+        Exit::Configuration
+    }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// Accepts `name` if it is safe as one segment of a key.
+            ///
+            /// # Errors
+            /// [`NameError`] otherwise, such as for `../other`.
+            pub fn new(name: &str) -> Result<Self, NameError> {
+                if is_segment(name) { Ok(Self(name.to_owned())) } else { Err(NameError { what: $what, name: name.to_owned() }) }
+            }
+
+            /// Returns the name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = NameError;
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                Self::new(name)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// The name of a run: one folder under `runs/`.
+    RunName,
+    "run"
+);
+name_type!(
+    /// The name of a model's vectors: one folder under `vectors/`.
+    ModelName,
+    "model"
+);
+
+fn is_segment(name: &str) -> bool {
+    name.len() <= 100
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Where the manifest of the raw shards is.
+#[must_use]
+pub fn manifest() -> Path {
+    Path::from("raw/manifest.json")
+}
+
+/// Where the refused lines are.
+#[must_use]
+pub fn rejected() -> Path {
+    Path::from("raw/rejected.jsonl")
+}
+
+/// Where raw shard `index` is.
+#[must_use]
+pub fn raw_shard(index: usize) -> Path {
+    Path::from(format!("raw/{}", shard_file(index)))
+}
+
+/// Where the vectors of raw shard `index` by `model` are.
+#[must_use]
+pub fn vector_shard(model: &ModelName, index: usize) -> Path {
+    Path::from(format!("vectors/{model}/{}", shard_file(index)))
+}
+
+/// The folder of all vectors, one folder a model.
+#[must_use]
+pub fn vectors() -> Path {
+    Path::from("vectors")
+}
+
+/// The folder of the vectors by `model`.
+#[must_use]
+pub fn vectors_of(model: &ModelName) -> Path {
+    Path::from(format!("vectors/{model}"))
+}
+
+/// The folder of all runs.
+#[must_use]
+pub fn runs() -> Path {
+    Path::from("runs")
+}
+
+/// The folder of one run.
+#[must_use]
+pub fn run(run: &RunName) -> Path {
+    Path::from(format!("runs/{run}"))
+}
+
+/// Where an object of `run` is; `file` is one of the names in [`run_file`].
+#[must_use]
+pub fn in_run(run: &RunName, file: &str) -> Path {
+    Path::from(format!("runs/{run}/{file}"))
+}
+
+/// Where the labels of raw shard `index` in `run` are.
+#[must_use]
+pub fn labels(run: &RunName, index: usize) -> Path {
+    Path::from(format!("runs/{run}/labels/{}", shard_file(index)))
+}
+
+/// Where the name of the newest finished run is.
+#[must_use]
+pub fn latest() -> Path {
+    Path::from("latest.json")
+}
+
+/// The names of the objects in a run's folder.
+pub mod run_file {
+    /// Final k-means centres.
+    pub const CENTROIDS: &str = "centroids.parquet";
+    /// FAISS index of the corpus.
+    pub const INDEX: &str = "index.faiss";
+    /// Topics with names, fade and status.
+    pub const TOPICS: &str = "topics.parquet";
+    /// Share of each topic in each period.
+    pub const TIMELINE: &str = "timeline.parquet";
+    /// The loneliest documents.
+    pub const LONELY: &str = "lonely.parquet";
+    /// Times, memory, rates, host.
+    pub const MEASUREMENTS: &str = "measurements.json";
+    /// Written last: the run is finished.
+    pub const RECORD: &str = "run.json";
+    /// The page.
+    pub const REPORT: &str = "report.html";
+}
+
+fn shard_file(index: usize) -> String {
+    format!("shard_{index:05}.parquet")
+}
+
+/// Reads the shard index out of a key that ends in `shard_NNNNN.parquet`; `None` for every other key.
+#[must_use]
+pub fn shard_index(key: &Path) -> Option<usize> {
+    let digits = key.filename()?.strip_prefix("shard_")?.strip_suffix(".parquet")?;
+    let index = digits.parse().ok()?;
+    (shard_file(index).strip_prefix("shard_")?.strip_suffix(".parquet")? == digits).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_shard_key_parses_back_to_its_index(index in 0usize..10_000_000) {
+            prop_assert_eq!(shard_index(&raw_shard(index)), Some(index));
+        }
+
+        #[test]
+        fn an_accepted_name_stays_one_segment(name in ".{0,120}") {
+            if let Ok(run) = RunName::new(&name) {
+                prop_assert_eq!(in_run(&run, run_file::RECORD).parts().count(), 3);
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_would_leave_their_folder_are_refused() {
+        for name in ["", "..", "../x", "a/b", ".hidden", "a b", "-x", "é"] {
+            assert!(RunName::new(name).is_err(), "{name}");
+        }
+        assert!(ModelName::new("all-MiniLM-L6-v2-0123456789ab").is_ok());
+    }
+
+    #[test]
+    fn other_keys_have_no_shard_index() {
+        for key in ["raw/manifest.json", "raw/shard_1.parquet", "raw/shard_00001.json", "raw/shard_+0001.parquet"] {
+            assert_eq!(shard_index(&Path::from(key)), None, "{key}");
+        }
+    }
+}

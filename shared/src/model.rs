@@ -1,0 +1,1 @@
+//! A model folder → its settings and its name (being written).

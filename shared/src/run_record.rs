@@ -1,0 +1,225 @@
+//! The run's record ↔ `run.json`, written last by the reduce, and `latest.json`, written by `strata`.
+//!
+//! Invariant: everything here is a function of the inputs and the parameters. Times, memory and hosts are in
+//! `measurements.json`.
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+use crate::exit::{Classify, Exit};
+use crate::layout::{self, FORMAT, ModelName, NameError, RunName, run_file};
+use crate::settings::ReduceSettings;
+use crate::store::{Store, StoreError};
+
+/// What a finished run saw, did and wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// The version of this format.
+    pub format: u32,
+    /// The run's name.
+    pub run: String,
+    /// The model whose vectors it took.
+    pub vectors_of: String,
+    /// The sha256 of the manifest's bytes.
+    pub manifest_sha256: String,
+    /// Everything that can change a result.
+    pub parameters: ReduceSettings,
+    /// Documents.
+    pub rows: u64,
+    /// Dimensions of a vector.
+    pub dim: usize,
+    /// Sum of squared L2 distances to the nearest centroid.
+    pub inertia: f64,
+    /// How clusters came out.
+    pub clusters: ClustersRecord,
+    /// The FAISS index.
+    pub index: IndexRecord,
+    /// The search for the lonely.
+    pub lonely: LonelyRecord,
+    /// What the periods cover.
+    pub periods: PeriodsRecord,
+    /// What a reader of the findings should know.
+    pub notes: Vec<String>,
+    /// Every object that the reduce wrote, this record and the measurements aside.
+    pub outputs: Vec<OutputEntry>,
+}
+
+/// How many clusters were asked for and came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClustersRecord {
+    /// Asked for, by flag or by rule.
+    pub requested: usize,
+    /// Found; fewer where there are fewer distinct vectors.
+    pub found: usize,
+    /// Documents in the k-means sample.
+    pub sample_rows: usize,
+}
+
+/// How the FAISS index was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexRecord {
+    /// Its factory string.
+    pub factory: String,
+    /// Inverted lists to probe, where it has such.
+    pub nprobe: Option<usize>,
+}
+
+/// What the search for the lonely found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LonelyRecord {
+    /// The neighbour that decides: `lonely_k`, or less in a corpus of fewer documents.
+    pub k: usize,
+    /// Entries listed.
+    pub listed: usize,
+    /// The similarity of the last entry: every document that is not listed has its k-th neighbour at least as near.
+    pub cutoff: Option<f64>,
+    /// Documents left out for having too few words.
+    pub too_short: u64,
+}
+
+/// What the periods cover.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeriodsRecord {
+    /// Documents without a date.
+    pub undated: u64,
+    /// The recent window, such as `2021..2023`; `None` where nothing is dated.
+    pub recent: Option<String>,
+    /// Periods that broke off early and were left out.
+    pub incomplete: Vec<String>,
+    /// Periods with far fewer documents than their neighbours, or another mix of categories.
+    pub thin: Vec<String>,
+}
+
+/// One object that the reduce wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputEntry {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The sha256 of its bytes.
+    pub sha256: String,
+}
+
+/// The name of the newest finished run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latest {
+    /// The run's name.
+    pub run: String,
+}
+
+/// Why there is no record to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store did not give it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run's name is not safe.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// There is no such finished run.
+    #[error("{key}: is missing; no such finished run (`strata status` lists them)")]
+    Missing {
+        /// The record's key.
+        key: Path,
+    },
+    /// The record is not JSON of this shape.
+    #[error("{key}: is not a record that this program reads (edited by hand?)")]
+    Unreadable {
+        /// The record's key.
+        key: Path,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// The record was written by another version.
+    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    Format {
+        /// The record's key.
+        key: Path,
+        /// The version found.
+        found: u32,
+    },
+}
+
+impl Classify for RunError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Name(_) | Self::Missing { .. } => Exit::Configuration,
+            Self::Unreadable { .. } | Self::Format { .. } => Exit::Data,
+        }
+    }
+}
+
+impl RunRecord {
+    /// Reads the record of `run`.
+    ///
+    /// # Errors
+    /// [`RunError::Missing`] where the run is not finished, or [`RunError`]'s others.
+    pub async fn read(store: &Store, run: &RunName) -> Result<Self, RunError> {
+        let found = Self::read_if_present(store, run).await?;
+        found.ok_or_else(|| RunError::Missing { key: layout::in_run(run, run_file::RECORD) })
+    }
+
+    /// Reads the record of `run`, or `None` where the run is not finished.
+    ///
+    /// # Errors
+    /// [`RunError`], absence aside.
+    pub async fn read_if_present(store: &Store, run: &RunName) -> Result<Option<Self>, RunError> {
+        let key = layout::in_run(run, run_file::RECORD);
+        let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
+        let record: Self =
+            serde_json::from_slice(&bytes).map_err(|source| RunError::Unreadable { key: key.clone(), source })?;
+        if record.format == FORMAT { Ok(Some(record)) } else { Err(RunError::Format { key, found: record.format }) }
+    }
+
+    /// Encodes the record as indented JSON.
+    ///
+    /// # Panics
+    /// Never: numbers and strings always serialise.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("numbers and strings always serialise");
+        json.push(b'\n');
+        json
+    }
+}
+
+impl Latest {
+    /// Reads the name of the newest finished run, or `None` where none was announced.
+    ///
+    /// # Errors
+    /// [`RunError`], absence aside.
+    pub async fn read(store: &Store) -> Result<Option<RunName>, RunError> {
+        let key = layout::latest();
+        let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
+        let latest: Self = serde_json::from_slice(&bytes).map_err(|source| RunError::Unreadable { key, source })?;
+        Ok(Some(RunName::new(&latest.run)?))
+    }
+
+    /// Announces `run` as the newest finished run.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn write(store: &Store, run: &RunName) -> Result<(), StoreError> {
+        store.put(&layout::latest(), format!("{{\"run\": \"{run}\"}}\n").into_bytes()).await
+    }
+}
+
+/// Names a run after what was asked: the same question over the same corpus has the same name.
+///
+/// # Panics
+/// Never: the settings always serialise, and hexadecimal digits are a safe name.
+#[must_use]
+pub fn default_run(manifest_sha256: &str, vectors_of: &ModelName, parameters: &ReduceSettings) -> RunName {
+    let question = serde_json::json!([FORMAT, manifest_sha256, vectors_of.as_str(), parameters]);
+    let digest = digest::sha256_hex(question.to_string().as_bytes());
+    RunName::new(&format!("run-{}", &digest[..12])).expect("a prefix and hexadecimal digits")
+}

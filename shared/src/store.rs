@@ -1,0 +1,344 @@
+//! A URL prefix → whole objects in and out: a directory (synced) and S3-compatible endpoints, by one code path.
+//!
+//! Invariant: an object appears whole or not at all. Every error names the object and knows whether a retry may mend it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use tokio::io::AsyncReadExt;
+use url::Url;
+
+use crate::exit::{Classify, Exit};
+
+/// How long one request may take; `STRATA_STORE_TIMEOUT` (seconds) overrides it.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a request is tried again within a program; launchers retry beyond that.
+const MAX_RETRIES: usize = 4;
+
+/// The parts in which a large file is uploaded: S3 allows 10,000 of them, which makes 160 GB.
+const PART_BYTES: usize = 16 << 20;
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL itself is not one of a store.
+    #[error("store {url}: {reason}")]
+    Url {
+        /// The URL as given, without credentials.
+        url: String,
+        /// What is wrong and what was expected.
+        reason: String,
+    },
+    /// The store cannot be opened.
+    #[error("store {url}: cannot be opened")]
+    Open {
+        /// The URL as given, without credentials.
+        url: String,
+        /// What the backend says.
+        source: object_store::Error,
+    },
+    /// A request about one object failed.
+    #[error("{store}/{key}: cannot {verb}{hint}")]
+    Object {
+        /// The store's URL.
+        store: String,
+        /// The object's key.
+        key: Path,
+        /// What was tried.
+        verb: &'static str,
+        /// What to do, where that is known.
+        hint: &'static str,
+        /// What the backend says.
+        source: object_store::Error,
+    },
+    /// A local file to be uploaded cannot be read.
+    #[error("{path}: cannot be read for upload")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    /// Tells whether the object is simply not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Object { source: object_store::Error::NotFound { .. }, .. })
+            && !matches!(self, Self::Object { source, .. } if names_missing_bucket(source))
+    }
+}
+
+impl Classify for StoreError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Url { .. } | Self::Open { .. } => Exit::Configuration,
+            Self::Object { source, .. } => classify(source),
+            Self::File { .. } => Exit::Retry,
+        }
+    }
+}
+
+fn classify(error: &object_store::Error) -> Exit {
+    use object_store::Error as E;
+    match error {
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } | E::NotSupported { .. } | E::InvalidPath { .. } => {
+            Exit::Configuration
+        }
+        E::UnknownConfigurationKey { .. } | E::NotImplemented { .. } => Exit::Configuration,
+        _ if names_missing_bucket(error) || denies_access(error) => Exit::Configuration,
+        _ => Exit::Retry,
+    }
+}
+
+fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
+}
+
+fn names_missing_bucket(error: &object_store::Error) -> bool {
+    causes(error).any(|cause| cause.to_string().contains("NoSuchBucket"))
+}
+
+fn denies_access(error: &object_store::Error) -> bool {
+    use std::io::ErrorKind;
+    const DENIALS: [&str; 4] = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidBucketName"];
+    causes(error).any(|cause| {
+        let denied = cause.downcast_ref::<std::io::Error>().is_some_and(|io| {
+            matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory)
+        });
+        let text = cause.to_string();
+        denied || DENIALS.iter().any(|denial| text.contains(denial))
+    })
+}
+
+/// One store: whole objects under one URL prefix.
+#[derive(Debug, Clone)]
+pub struct Store {
+    url: String,
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl Store {
+    /// Opens the store at `url`: a directory (`/path`, `file:///path`), `s3://bucket/prefix`, or what `object_store`
+    /// opens besides. A directory is created if it is absent; a bucket is not.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] for what is not a store's URL, [`StoreError::Open`] where the backend refuses it.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        match Url::parse(url) {
+            Ok(parsed) if parsed.scheme() == "file" => {
+                let path = parsed.to_file_path().map_err(|()| url_error(url, "expected file:///absolute/path"))?;
+                Self::open_directory(url, &path)
+            }
+            Ok(parsed) if parsed.scheme().len() > 1 => Self::open_url(&parsed),
+            _ if url.is_empty() => Err(url_error(url, "is empty; expected a directory or s3://bucket/prefix")),
+            _ => Self::open_directory(url, std::path::Path::new(url)),
+        }
+    }
+
+    /// Wraps a store that is already open, such as one in memory or one that injects faults.
+    pub fn new(url: impl Into<String>, objects: Arc<dyn ObjectStore>) -> Self {
+        Self { url: url.into(), objects }
+    }
+
+    fn open_directory(url: &str, path: &std::path::Path) -> Result<Self, StoreError> {
+        let refuse = |error: std::io::Error| url_error(url, &format!("the directory cannot be used: {error}"));
+        std::fs::create_dir_all(path).map_err(refuse)?;
+        let path = path.canonicalize().map_err(refuse)?;
+        let objects = LocalFileSystem::new_with_prefix(&path).map_err(|source| open_error(url, source))?;
+        Ok(Self::new(path.display().to_string(), Arc::new(objects.with_fsync(true))))
+    }
+
+    fn open_url(url: &Url) -> Result<Self, StoreError> {
+        let shown = without_credentials(url);
+        let failed = |source| open_error(&shown, source);
+        if url.scheme() == "s3" {
+            let bucket = url.host_str().ok_or_else(|| url_error(&shown, "expected s3://bucket/prefix"))?;
+            let objects = open_s3(bucket).map_err(failed)?;
+            let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.into()))?;
+            return Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))));
+        }
+        let (objects, prefix) = object_store::parse_url_opts(url, std::env::vars()).map_err(failed)?;
+        Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))))
+    }
+
+    /// Returns the store's URL without credentials.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the `object_store` beneath, for codecs that read ranges.
+    #[must_use]
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects)
+    }
+
+    fn failed(&self, key: &Path, verb: &'static str) -> impl FnOnce(object_store::Error) -> StoreError {
+        let (store, key) = (self.url.clone(), key.clone());
+        move |source| {
+            let hint = hint(&source);
+            StoreError::Object { store, key, verb, hint, source }
+        }
+    }
+
+    /// Reads an object whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`]; [`StoreError::is_not_found`] tells an absent object from an unreachable store.
+    pub async fn get(&self, key: &Path) -> Result<Bytes, StoreError> {
+        let read = async { self.objects.get(key).await?.bytes().await };
+        read.await.map_err(self.failed(key, "be read"))
+    }
+
+    /// Reads an object whole, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] for anything but absence.
+    pub async fn get_if_present(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
+        match self.get(key).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns an object's size and times, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] for anything but absence.
+    pub async fn head(&self, key: &Path) -> Result<Option<ObjectMeta>, StoreError> {
+        match self.objects.head(key).await.map_err(self.failed(key, "be looked at")) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes an object whole, replacing what was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`]; the object is then as it was before, or whole.
+    pub async fn put(&self, key: &Path, bytes: impl Into<PutPayload>) -> Result<(), StoreError> {
+        self.objects.put(key, bytes.into()).await.map_err(self.failed(key, "be written"))?;
+        Ok(())
+    }
+
+    /// Writes a local file as one object, in parts and in bounded memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] or [`StoreError::File`]; nothing appears under `key` then.
+    pub async fn put_file(&self, key: &Path, path: &std::path::Path) -> Result<(), StoreError> {
+        let unreadable = |source| StoreError::File { path: path.display().to_string(), source };
+        let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let mut upload = self.objects.put_multipart(key).await.map_err(self.failed(key, "be written"))?;
+        loop {
+            let mut part = Vec::with_capacity(PART_BYTES);
+            let read = (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await;
+            let sent = match read.map_err(unreadable) {
+                Ok(0) => break,
+                Ok(_) => upload.put_part(part.into()).await.map_err(self.failed(key, "be written")),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = sent {
+                // The upload is lost either way; the first error is the one to tell.
+                let _ = upload.abort().await;
+                return Err(error);
+            }
+        }
+        upload.complete().await.map_err(self.failed(key, "be written"))?;
+        Ok(())
+    }
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] for anything but absence.
+    pub async fn delete(&self, key: &Path) -> Result<(), StoreError> {
+        match self.objects.delete(key).await.map_err(self.failed(key, "be removed")) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists every object under `folder`, in key order.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] if the store cannot be listed.
+    pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
+        let listed: Result<Vec<_>, _> = self.objects.list(Some(folder)).try_collect().await;
+        let mut objects = listed.map_err(self.failed(folder, "be listed"))?;
+        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(objects)
+    }
+
+    /// Lists the names of the folders directly under `folder`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] if the store cannot be listed.
+    pub async fn folders(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
+        let listed = self.objects.list_with_delimiter(Some(folder)).await.map_err(self.failed(folder, "be listed"))?;
+        let mut names: Vec<String> =
+            listed.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+fn open_s3(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
+    let plain_http = std::env::var("AWS_ENDPOINT_URL_S3")
+        .or_else(|_| std::env::var("AWS_ENDPOINT_URL"))
+        .or_else(|_| std::env::var("AWS_ENDPOINT"))
+        .is_ok_and(|endpoint| endpoint.starts_with("http://"));
+    let timeout = std::env::var("STRATA_STORE_TIMEOUT").ok().and_then(|seconds| seconds.parse().ok());
+    let timeout = timeout.map_or(REQUEST_TIMEOUT, Duration::from_secs);
+    let options = ClientOptions::new()
+        .with_allow_http(plain_http)
+        .with_timeout(timeout)
+        .with_connect_timeout(CONNECT_TIMEOUT.min(timeout));
+    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: MAX_RETRIES, retry_timeout: 2 * timeout };
+    let mut builder = AmazonS3Builder::from_env();
+    if let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL_S3") {
+        builder = builder.with_config(AmazonS3ConfigKey::Endpoint, endpoint);
+    }
+    builder.with_client_options(options).with_retry(retry).with_bucket_name(bucket).build()
+}
+
+fn without_credentials(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for URLs that cannot carry credentials at all.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.as_str().trim_end_matches('/').to_owned()
+}
+
+fn url_error(url: &str, reason: &str) -> StoreError {
+    StoreError::Url { url: url.to_owned(), reason: reason.to_owned() }
+}
+
+fn open_error(url: &str, source: object_store::Error) -> StoreError {
+    StoreError::Open { url: url.to_owned(), source }
+}
+
+fn hint(error: &object_store::Error) -> &'static str {
+    use object_store::Error as E;
+    match error {
+        _ if names_missing_bucket(error) => "; create the bucket, or correct the store's URL",
+        E::Unauthenticated { .. } | E::PermissionDenied { .. } => "; check the credentials and what they allow",
+        _ if denies_access(error) => "; check the credentials and the permissions",
+        _ => "",
+    }
+}

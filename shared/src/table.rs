@@ -1,0 +1,292 @@
+//! Record batches ↔ Parquet bytes: the one place where Parquet is written and read.
+//!
+//! Invariant: the same batches give the same bytes. Vectors are stored plain, since they do not compress; text is
+//! compressed with Zstandard.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use crate::exit::{Classify, Exit};
+use crate::layout::FORMAT;
+use crate::store::{Store, StoreError};
+
+/// The metadata key under which every table carries its format version.
+pub const FORMAT_KEY: &str = "strata.format";
+
+/// The column of every table that holds vectors.
+pub const VECTOR_COLUMN: &str = "vector";
+
+/// Text columns compress about 3:1 at this level, faster than a disk takes them.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Why a table could not be read or made.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The store did not give or take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The object is not there.
+    #[error("{key}: is missing")]
+    Missing {
+        /// The object.
+        key: Path,
+    },
+    /// The bytes are no such table.
+    #[error("{key}: is not a readable Parquet file (truncated or damaged?); expected one that strata wrote")]
+    Unreadable {
+        /// The object.
+        key: Path,
+        /// What the reader says.
+        source: ParquetError,
+    },
+    /// The table has other columns than its kind.
+    #[error("{key}: column {column}: found {found}, expected {expected}")]
+    Column {
+        /// The object.
+        key: Path,
+        /// The column.
+        column: String,
+        /// What is there.
+        found: String,
+        /// What its kind has.
+        expected: String,
+    },
+    /// The table was written by another version.
+    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    Format {
+        /// The object.
+        key: Path,
+        /// The version found.
+        found: String,
+    },
+    /// The table's content contradicts itself.
+    #[error("{key}: {reason}")]
+    Content {
+        /// The object.
+        key: Path,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// The batches cannot be encoded.
+    #[error("a table cannot be encoded")]
+    Encode(#[source] ParquetError),
+}
+
+impl Classify for TableError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Missing { .. } => Exit::Retry,
+            _ => Exit::Data,
+        }
+    }
+}
+
+/// Encodes batches of one schema as a Parquet file with `metadata` and the format version.
+///
+/// # Errors
+/// [`TableError::Encode`] if the batches differ in schema.
+pub fn encode(batches: &[RecordBatch], schema: &SchemaRef, metadata: &[(&str, String)]) -> Result<Vec<u8>, TableError> {
+    let mut writer =
+        ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties(metadata))).map_err(TableError::Encode)?;
+    for batch in batches {
+        writer.write(batch).map_err(TableError::Encode)?;
+    }
+    writer.into_inner().map_err(TableError::Encode)
+}
+
+/// Returns the writer's properties for every table of strata.
+#[must_use]
+pub fn properties(metadata: &[(&str, String)]) -> WriterProperties {
+    let vector = ColumnPath::new(vec![VECTOR_COLUMN.into(), "list".into(), "element".into()]);
+    let mut pairs = vec![KeyValue::new(FORMAT_KEY.into(), FORMAT.to_string())];
+    pairs.extend(metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())));
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
+        .set_column_compression(vector.clone(), Compression::UNCOMPRESSED)
+        .set_column_dictionary_enabled(vector, false)
+        .set_key_value_metadata(Some(pairs))
+        .build()
+}
+
+/// A table in the store: its footer read, its columns not yet.
+#[derive(Debug)]
+pub struct TableReader {
+    key: Path,
+    source: Source,
+    footer: Arc<ParquetMetaData>,
+    schema: SchemaRef,
+}
+
+impl TableReader {
+    /// Opens the table under `key` and reads its footer.
+    ///
+    /// # Errors
+    /// [`TableError::Missing`], [`TableError::Unreadable`], [`TableError::Format`], or the store's own.
+    pub async fn open(store: &Store, key: &Path) -> Result<Self, TableError> {
+        let missing = || TableError::Missing { key: key.clone() };
+        let size = store.head(key).await?.ok_or_else(missing)?.size;
+        let mut source = Source { objects: store.objects(), key: key.clone(), size };
+        let unreadable = |error| from_parquet(store, key, error);
+        let footer = source.get_metadata(None).await.map_err(unreadable)?;
+        let builder = ParquetRecordBatchStreamBuilder::new(source.clone()).await.map_err(unreadable)?;
+        let reader = Self { key: key.clone(), source, footer, schema: Arc::clone(builder.schema()) };
+        match reader.metadata(FORMAT_KEY) {
+            Some(found) if found == FORMAT.to_string() => Ok(reader),
+            found => {
+                Err(TableError::Format { key: key.clone(), found: found.unwrap_or_else(|| "none".into()) })
+            }
+        }
+    }
+
+    /// Returns the object's key.
+    #[must_use]
+    pub const fn key(&self) -> &Path {
+        &self.key
+    }
+
+    /// Returns the number of rows that the footer names.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        usize::try_from(self.footer.file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Returns the number of bytes of the object.
+    #[must_use]
+    pub const fn num_bytes(&self) -> u64 {
+        self.source.size
+    }
+
+    /// Returns the table's schema as stored.
+    #[must_use]
+    pub const fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Returns the metadata value under `name`.
+    #[must_use]
+    pub fn metadata(&self, name: &str) -> Option<String> {
+        let pairs = self.footer.file_metadata().key_value_metadata()?;
+        pairs.iter().find(|pair| pair.key == name)?.value.clone()
+    }
+
+    /// Reads the columns of `expected`, in its order, as one batch of all rows.
+    ///
+    /// # Errors
+    /// [`TableError::Column`] where a column is absent or of another type; [`TableError::Unreadable`].
+    pub async fn read(&self, store: &Store, expected: &SchemaRef) -> Result<RecordBatch, TableError> {
+        self.check_columns(expected)?;
+        let names = expected.fields().iter().map(|field| field.name().as_str());
+        let mask = ProjectionMask::columns(self.footer.file_metadata().schema_descr(), names);
+        let unreadable = |error| from_parquet(store, &self.key, error);
+        let stream = ParquetRecordBatchStreamBuilder::new(self.source.clone())
+            .await
+            .and_then(|builder| builder.with_projection(mask).with_batch_size(self.num_rows().max(1)).build())
+            .map_err(unreadable)?;
+        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(unreadable)?;
+        let stored = batches.first().map_or_else(|| Arc::clone(expected), RecordBatch::schema);
+        let whole = concat_batches(&stored, &batches).map_err(|error| self.content(error.to_string()))?;
+        self.in_order(&whole, expected)
+    }
+
+    fn in_order(&self, whole: &RecordBatch, expected: &SchemaRef) -> Result<RecordBatch, TableError> {
+        let columns = expected.fields().iter().filter_map(|field| whole.column_by_name(field.name()).cloned());
+        RecordBatch::try_new(Arc::clone(expected), columns.collect()).map_err(|error| self.content(error.to_string()))
+    }
+
+    fn check_columns(&self, expected: &Schema) -> Result<(), TableError> {
+        expected.fields().iter().try_for_each(|field| {
+            let found = self.schema.field_with_name(field.name()).ok();
+            let fits = found.is_some_and(|found| same_type(found, field));
+            if fits { Ok(()) } else { Err(self.column_error(field, found)) }
+        })
+    }
+
+    fn column_error(&self, expected: &Field, found: Option<&Field>) -> TableError {
+        TableError::Column {
+            key: self.key.clone(),
+            column: expected.name().clone(),
+            found: found.map_or_else(|| "none".into(), |field| field.data_type().to_string()),
+            expected: expected.data_type().to_string(),
+        }
+    }
+
+    fn content(&self, reason: String) -> TableError {
+        TableError::Content { key: self.key.clone(), reason }
+    }
+}
+
+fn same_type(found: &Field, expected: &Field) -> bool {
+    match (found.data_type(), expected.data_type()) {
+        (DataType::FixedSizeList(a, m), DataType::FixedSizeList(b, n)) => m == n && a.data_type() == b.data_type(),
+        (DataType::List(a), DataType::List(b)) => a.data_type() == b.data_type(),
+        (a, b) => a == b,
+    }
+}
+
+fn from_parquet(store: &Store, key: &Path, error: ParquetError) -> TableError {
+    match error {
+        ParquetError::External(source) => match source.downcast::<object_store::Error>() {
+            Ok(source) => TableError::Store(StoreError::Object {
+                store: store.url().to_owned(),
+                key: key.clone(),
+                verb: "be read",
+                hint: "",
+                source: *source,
+            }),
+            Err(source) => TableError::Unreadable { key: key.clone(), source: ParquetError::External(source) },
+        },
+        source => TableError::Unreadable { key: key.clone(), source },
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    objects: Arc<dyn ObjectStore>,
+    key: Path,
+    size: u64,
+}
+
+impl AsyncFileReader for Source {
+    fn get_bytes(&mut self, range: std::ops::Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        Box::pin(async move { self.objects.get_range(&self.key, range).await.map_err(external) })
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<std::ops::Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        Box::pin(async move { self.objects.get_ranges(&self.key, &ranges).await.map_err(external) })
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        Box::pin(async move {
+            let size = self.size;
+            let reader = ParquetMetaDataReader::new().with_arrow_reader_options(options);
+            Ok(Arc::new(reader.load_and_finish(self, size).await?))
+        })
+    }
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}

@@ -1,0 +1,147 @@
+//! What a program says while it works → stderr: plain lines for people, JSON lines for programs.
+//!
+//! Progress is an event like any other, under the target [`PROGRESS`]: a coordinator reads it from a worker's JSON
+//! lines and draws it. Data never comes here; it goes to stdout.
+
+use std::io::IsTerminal;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::settings::SettingError;
+
+/// The target of progress events.
+pub const PROGRESS: &str = "strata::progress";
+
+/// How often one stage may report progress.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line for people.
+    Plain,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Returns JSON where stderr is no terminal, plain lines where it is one.
+    #[must_use]
+    pub fn for_worker() -> Self {
+        if std::io::stderr().is_terminal() { Self::Plain } else { Self::Json }
+    }
+
+    /// Returns the word that flags use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = SettingError;
+    fn from_str(word: &str) -> Result<Self, SettingError> {
+        match word {
+            "plain" => Ok(Self::Plain),
+            "json" => Ok(Self::Json),
+            _ => Err(SettingError { name: "--log-format", found: word.into(), expected: "plain or json" }),
+        }
+    }
+}
+
+/// Sends every event of this process to stderr; `STRATA_LOG` filters as `RUST_LOG` does (default `info`).
+pub fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("STRATA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A second call, as tests make, leaves the first in force.
+    let _ = match format {
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        LogFormat::Plain => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            registry.with(layer.with_target(false).with_ansi(colour).compact()).try_init()
+        }
+    };
+}
+
+/// One line of a worker's JSON log, as a coordinator reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// `INFO`, `WARN`, `ERROR` and so on.
+    pub level: String,
+    /// The module, or [`PROGRESS`].
+    pub target: String,
+    /// What is said.
+    #[serde(default)]
+    pub message: String,
+    /// The stage, where this is progress.
+    pub stage: Option<String>,
+    /// Units done, where this is progress.
+    pub done: Option<u64>,
+    /// Units in all, where this is progress.
+    pub total: Option<u64>,
+    /// The unit, where this is progress.
+    pub unit: Option<String>,
+}
+
+impl LogLine {
+    /// Parses one line of a worker's log; `None` for a line that is not one.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+}
+
+/// The progress of one stage; cheap to advance from any thread.
+#[derive(Debug)]
+pub struct Progress {
+    stage: &'static str,
+    unit: &'static str,
+    total: u64,
+    state: Mutex<(u64, Option<Instant>)>,
+}
+
+impl Progress {
+    /// Announces a stage of `total` units.
+    #[must_use]
+    pub fn start(stage: &'static str, unit: &'static str, total: u64) -> Self {
+        let progress = Self { stage, unit, total, state: Mutex::new((0, None)) };
+        progress.advance(0);
+        progress
+    }
+
+    /// Counts `units` as done, and says so unless it did a moment ago.
+    pub fn advance(&self, units: u64) {
+        let Ok(mut state) = self.state.lock() else { return };
+        state.0 += units;
+        let due = state.1.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if due || state.0 == self.total {
+            state.1 = Some(Instant::now());
+            tracing::info!(
+                target: PROGRESS, stage = self.stage, done = state.0, total = self.total, unit = self.unit, "progress"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_progress_line_is_read_back() {
+        let line = r#"{"timestamp":"t","level":"INFO","message":"progress","stage":"embed","done":5,"total":9,"unit":"documents","target":"strata::progress"}"#;
+        let parsed = LogLine::parse(line).expect("a log line");
+        assert_eq!((parsed.target.as_str(), parsed.done, parsed.total), (PROGRESS, Some(5), Some(9)));
+        assert_eq!(LogLine::parse("thread main panicked"), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! Vectors ↔ vector shards: the rows of a raw shard with a unit vector each.
+//!
+//! Invariant: a shard that reads without an error has one unit vector a row, is of the model and the raw shard that its
+//! metadata name, and its ids and vectors are those that were written (`strata.content_sha256`).
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Float32Type, Schema, SchemaRef};
+use object_store::path::Path;
+use sha2::{Digest, Sha256};
+
+use crate::digest;
+use crate::documents::{self, Documents};
+use crate::layout::ModelName;
+use crate::store::Store;
+use crate::table::{self, TableError, TableReader, VECTOR_COLUMN};
+
+/// The metadata key of the sha256 of the raw shard's bytes.
+pub const RAW_SHA256: &str = "strata.raw_sha256";
+/// The metadata key of the model's name.
+pub const MODEL: &str = "strata.model";
+/// The metadata key of the sha256 over ids and vectors as decoded.
+pub const CONTENT_SHA256: &str = "strata.content_sha256";
+
+/// How far from 1 the L2 norm of a stored vector may be.
+pub const UNIT_TOLERANCE: f32 = 1e-3;
+
+/// Vectors of one length, row-major.
+#[derive(Debug, Clone)]
+pub struct Vectors {
+    dim: usize,
+    values: Float32Array,
+}
+
+impl Vectors {
+    /// Wraps `values`, `[rows, dim]` row-major.
+    ///
+    /// # Panics
+    /// If `values` is not a whole number of rows, which is the caller's mistake.
+    #[must_use]
+    pub fn new(dim: usize, values: Vec<f32>) -> Self {
+        assert!(dim > 0 && values.len().is_multiple_of(dim), "{} values are not rows of {dim}", values.len());
+        Self { dim, values: values.into() }
+    }
+
+    /// Returns the number of dimensions.
+    #[must_use]
+    pub const fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Returns the number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    /// Tells whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Returns all values, `[rows, dim]` row-major.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        self.values.values()
+    }
+
+    /// Returns vector `row`.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values()[row * self.dim..(row + 1) * self.dim]
+    }
+
+    /// Returns the first row that is not a unit vector (zeros, NaN, other norms), with its norm.
+    #[must_use]
+    pub fn first_not_unit(&self) -> Option<(usize, f32)> {
+        let norms = self.values().chunks_exact(self.dim).map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt());
+        norms.enumerate().find(|(_, norm)| !((norm - 1.0).abs() <= UNIT_TOLERANCE))
+    }
+
+    fn column(&self) -> ArrayRef {
+        let item = Arc::new(item_field());
+        Arc::new(FixedSizeListArray::new(item, self.dim as i32, Arc::new(self.values.clone()), None))
+    }
+}
+
+/// Returns the field of a vector column of `dim` dimensions.
+#[must_use]
+pub fn field(dim: usize) -> Field {
+    Field::new(VECTOR_COLUMN, DataType::FixedSizeList(Arc::new(item_field()), dim as i32), false)
+}
+
+fn item_field() -> Field {
+    // The name and the nullability that pyarrow and DuckDB give to list items.
+    Field::new("element", DataType::Float32, false)
+}
+
+fn schema(dim: usize) -> SchemaRef {
+    let mut fields = documents::fields();
+    fields.push(field(dim));
+    Arc::new(Schema::new(fields))
+}
+
+/// Hashes ids and vectors as decoded: for each row the id's length in bytes (u32, little-endian) and the id; then all
+/// vectors row by row as little-endian float32.
+#[must_use]
+pub fn content_sha256(ids: &StringArray, vectors: &Vectors) -> String {
+    let mut hasher = Sha256::new();
+    for id in (0..ids.len()).map(|row| ids.value(row)) {
+        hasher.update((id.len() as u32).to_le_bytes());
+        hasher.update(id);
+    }
+    let mut bytes = Vec::with_capacity(vectors.dim() * 4);
+    for row in vectors.values().chunks_exact(vectors.dim()) {
+        bytes.clear();
+        bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
+        hasher.update(&bytes);
+    }
+    digest::finish(hasher)
+}
+
+/// Encodes a vector shard: `documents` and their `vectors`, made by `model` from the raw shard of `raw_sha256`.
+///
+/// # Errors
+/// [`TableError::Encode`] if there are not as many vectors as documents.
+pub fn encode(
+    documents: &Documents,
+    vectors: &Vectors,
+    model: &ModelName,
+    raw_sha256: &str,
+) -> Result<Vec<u8>, TableError> {
+    let schema = schema(vectors.dim());
+    let mut columns = documents.columns().columns().to_vec();
+    columns.push(vectors.column());
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
+        .map_err(|error| TableError::Encode(parquet::errors::ParquetError::General(error.to_string())))?;
+    let content = content_sha256(documents.columns().column(0).as_string(), vectors);
+    let metadata =
+        [(RAW_SHA256, raw_sha256.to_owned()), (MODEL, model.to_string()), (CONTENT_SHA256, content)];
+    table::encode(&[batch], &schema, &metadata)
+}
+
+/// A vector shard whose footer was read and found to be what was expected.
+#[derive(Debug)]
+pub struct VectorShard {
+    reader: TableReader,
+    dim: usize,
+    content_sha256: String,
+}
+
+impl VectorShard {
+    /// Opens the shard under `key` and checks its footer: rows, model and raw shard.
+    ///
+    /// # Errors
+    /// [`TableError::Missing`], or [`TableError::Content`] and its like for a shard that is truncated, short of rows, or
+    /// from another model or raw shard.
+    pub async fn open(
+        store: &Store,
+        key: &Path,
+        model: &ModelName,
+        raw_sha256: &str,
+        num_rows: usize,
+    ) -> Result<Self, TableError> {
+        let reader = TableReader::open(store, key).await?;
+        let content = |reason| TableError::Content { key: key.clone(), reason };
+        expect(&reader, MODEL, model.as_str()).map_err(content)?;
+        expect(&reader, RAW_SHA256, raw_sha256).map_err(content)?;
+        if reader.num_rows() != num_rows {
+            return Err(content(format!("has {} rows, its raw shard has {num_rows}", reader.num_rows())));
+        }
+        let dim = stored_dim(&reader).ok_or_else(|| content("has no vector column of fixed size".into()))?;
+        let content_sha256 =
+            reader.metadata(CONTENT_SHA256).ok_or_else(|| content(format!("has no {CONTENT_SHA256} in its metadata")))?;
+        Ok(Self { reader, dim, content_sha256 })
+    }
+
+    /// Returns the number of dimensions of its vectors.
+    #[must_use]
+    pub const fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Returns the number of bytes of the object.
+    #[must_use]
+    pub const fn num_bytes(&self) -> u64 {
+        self.reader.num_bytes()
+    }
+
+    /// Returns the sha256 over ids and vectors that the footer names.
+    #[must_use]
+    pub fn content_sha256(&self) -> &str {
+        &self.content_sha256
+    }
+
+    /// Reads ids and vectors, and checks them against the footer's sha256 and for unit norm.
+    ///
+    /// # Errors
+    /// [`TableError::Content`] where they differ, or a vector is not of unit norm.
+    pub async fn read_vectors(&self, store: &Store) -> Result<(StringArray, Vectors), TableError> {
+        let id = Field::new("id", DataType::Utf8, false);
+        let batch = self.reader.read(store, &Arc::new(Schema::new(vec![id, field(self.dim)]))).await?;
+        let ids = batch.column(0).as_string::<i32>().clone();
+        let vectors = self.vectors(batch.column(1).as_fixed_size_list())?;
+        let found = content_sha256(&ids, &vectors);
+        if found != self.content_sha256 {
+            let expected = &self.content_sha256;
+            return Err(self.content(format!("ids and vectors have sha256 {found}, its metadata say {expected}")));
+        }
+        Ok((ids, vectors))
+    }
+
+    fn vectors(&self, column: &FixedSizeListArray) -> Result<Vectors, TableError> {
+        let values = column.values().as_primitive::<Float32Type>();
+        let vectors = Vectors { dim: self.dim, values: values.clone() };
+        match vectors.first_not_unit() {
+            Some((row, norm)) => Err(self.content(format!("vector of row {row} has norm {norm}, expected 1"))),
+            None => Ok(vectors),
+        }
+    }
+
+    /// Reads the documents without their vectors.
+    ///
+    /// # Errors
+    /// [`TableError`] for a shard that is unreadable or lacks the columns.
+    pub async fn read_documents(&self, store: &Store) -> Result<Documents, TableError> {
+        Documents::read_from(store, &self.reader).await
+    }
+
+    fn content(&self, reason: String) -> TableError {
+        TableError::Content { key: self.reader.key().clone(), reason }
+    }
+}
+
+fn expect(reader: &TableReader, name: &str, expected: &str) -> Result<(), String> {
+    let found = reader.metadata(name).unwrap_or_else(|| "none".into());
+    if found == expected { Ok(()) } else { Err(format!("{name} is {found}, expected {expected}")) }
+}
+
+fn stored_dim(reader: &TableReader) -> Option<usize> {
+    match reader.schema().field_with_name(VECTOR_COLUMN).ok()?.data_type() {
+        DataType::FixedSizeList(_, dim) => usize::try_from(*dim).ok().filter(|dim| *dim > 0),
+        _ => None,
+    }
+}

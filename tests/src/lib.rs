@@ -1,0 +1,3 @@
+//! What the tests that drive the real binaries stand on.
+
+pub mod corpus;

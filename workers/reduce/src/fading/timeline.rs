@@ -1,0 +1,325 @@
+//! Documents' topics, dates and categories → counts per topic and period, with the periods that can be trusted marked.
+//!
+//! Every period between the first and the last dated document has its place, empty ones too. The complete periods come
+//! first, the incomplete ones follow: a last one that breaks off early, or all that end after a given day. Which periods
+//! are thin or lopsided is told, and changes nothing. What the counts mean is left to `change`.
+
+use super::period::{Period, PeriodKind};
+use chrono::NaiveDate;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// As many earlier periods are asked how long a period goes on.
+const MOST_PREDECESSORS: usize = 5;
+/// A last period is incomplete if, going by its predecessors, chance alone would leave its final stretch as empty as it
+/// is with at most this probability.
+const BREAK_OFF_PROBABILITY: f64 = 0.05;
+/// A period is thin below this part of what its neighbours lead to expect. One of two yearly venues missing is 0.5.
+const THIN: f64 = 0.6;
+/// A thin period is also below this part of either side, so that the last one before an archive's leap is not thin.
+const THIN_BESIDE: f64 = 0.75;
+/// A period is lopsided when this part of its documents would have to change category to match its neighbours.
+const LOPSIDED: f64 = 0.25;
+/// Categories beyond these count as one, so that a corpus with a category per document stays small.
+const MOST_CATEGORIES: usize = 1000;
+
+/// A document that cannot be counted.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TimelineError {
+    /// A label that no topic has.
+    #[error("label {label} is outside 0..{num_topics}")]
+    Label {
+        /// The label found.
+        label: i32,
+        /// Number of topics expected.
+        num_topics: usize,
+    },
+}
+
+/// Documents per topic and period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// All periods from the first to the last dated document, oldest first.
+    pub periods: Vec<Period>,
+    /// Dated documents of all topics, per period.
+    pub totals: Vec<u64>,
+    /// Whether the period is complete; all complete ones come before the others.
+    pub complete: Vec<bool>,
+    /// Whether the period has far fewer documents than those on either side.
+    pub thin: Vec<bool>,
+    /// Whether the period's mix of categories is far from its neighbours': a share there can move with the mix.
+    pub lopsided: Vec<bool>,
+    /// Dated documents, `[topic][period]`; topic i has the label i.
+    pub counts: Vec<Vec<u64>>,
+    /// Documents without a date, per topic.
+    pub undated: Vec<u64>,
+}
+
+impl Timeline {
+    /// Number of complete periods.
+    #[must_use]
+    pub fn num_complete(&self) -> usize {
+        self.complete.iter().filter(|&&complete| complete).count()
+    }
+}
+
+/// Counts documents one by one, in any order.
+#[derive(Clone, Debug)]
+pub struct TimelineBuilder {
+    kind: PeriodKind,
+    num_topics: usize,
+    counts: BTreeMap<Period, Vec<u64>>,
+    days: BTreeMap<NaiveDate, u64>,
+    mixes: BTreeMap<Period, BTreeMap<usize, u64>>,
+    categories: BTreeMap<String, usize>,
+    undated: Vec<u64>,
+}
+
+impl TimelineBuilder {
+    /// Begins an empty timeline of `num_topics` topics.
+    #[must_use]
+    pub fn new(kind: PeriodKind, num_topics: usize) -> Self {
+        Self {
+            kind,
+            num_topics,
+            counts: BTreeMap::new(),
+            days: BTreeMap::new(),
+            mixes: BTreeMap::new(),
+            categories: BTreeMap::new(),
+            undated: vec![0; num_topics],
+        }
+    }
+
+    /// Counts one document. Of `categories`, separated by spaces, the first one is its category.
+    ///
+    /// # Errors
+    /// [`TimelineError::Label`] if no topic has the label.
+    pub fn add(&mut self, label: i32, date: Option<NaiveDate>, categories: &str) -> Result<(), TimelineError> {
+        let topic = usize::try_from(label).ok().filter(|&topic| topic < self.num_topics);
+        let topic = topic.ok_or(TimelineError::Label { label, num_topics: self.num_topics })?;
+        let Some(date) = date else {
+            self.undated[topic] += 1;
+            return Ok(());
+        };
+        let period = Period::of(self.kind, date);
+        self.counts.entry(period).or_insert_with(|| vec![0; self.num_topics])[topic] += 1;
+        *self.days.entry(date).or_default() += 1;
+        let category = self.category(categories.split(' ').next().unwrap_or_default());
+        *self.mixes.entry(period).or_default().entry(category).or_default() += 1;
+        Ok(())
+    }
+
+    fn category(&mut self, name: &str) -> usize {
+        if let Some(&category) = self.categories.get(name) {
+            return category;
+        }
+        let category = self.categories.len();
+        if category < MOST_CATEGORIES {
+            self.categories.insert(name.to_owned(), category);
+        }
+        category
+    }
+
+    /// Ends the counting. `until` is the last day covered; without it the last period is judged by its predecessors.
+    #[must_use]
+    pub fn finish(self, until: Option<NaiveDate>) -> Timeline {
+        let periods = self.all_periods();
+        let of = |period: &Period, topic: usize| self.counts.get(period).map_or(0, |counts| counts[topic]);
+        let totals: Vec<u64> =
+            periods.iter().map(|period| self.counts.get(period).map_or(0, |counts| counts.iter().sum())).collect();
+        let mut complete: Vec<bool> =
+            periods.iter().map(|period| until.is_none_or(|until| period.last_day() <= until)).collect();
+        if until.is_none() && self.breaks_off(&periods) {
+            complete.last_mut().into_iter().for_each(|last| *last = false);
+        }
+        Timeline {
+            thin: (0..periods.len()).map(|at| complete[at] && is_thin(&totals, &complete, at)).collect(),
+            lopsided: (0..periods.len()).map(|at| self.is_lopsided(&periods, at)).collect(),
+            counts: (0..self.num_topics).map(|topic| periods.iter().map(|p| of(p, topic)).collect()).collect(),
+            undated: self.undated,
+            periods,
+            totals,
+            complete,
+        }
+    }
+
+    fn all_periods(&self) -> Vec<Period> {
+        let ends = self.counts.keys().next().zip(self.counts.keys().next_back());
+        ends.map_or_else(Vec::new, |(first, last)| (0..=first.steps_to(*last)).map(|i| first.later(i)).collect())
+    }
+
+    /// Whether the last period breaks off earlier than its predecessors did.
+    ///
+    /// `beyond` is the part of the predecessors' documents that came after the day of the period on which the last one
+    /// ends. If it went on like them, all its n documents would come by that day with probability (1 − beyond)^n.
+    fn breaks_off(&self, periods: &[Period]) -> bool {
+        let Some((&last, earlier)) = periods.split_last() else { return false };
+        let (before, after) = self
+            .predecessors(last, earlier)
+            .iter()
+            .map(|&period| self.split_at(period, self.last_offset(last)))
+            .fold((0, 0), |(a, b), (before, after)| (a + before, b + after));
+        let beyond = after as f64 / (before + after).max(1) as f64;
+        let documents = self.split_at(last, i64::MAX).0;
+        (1.0 - beyond).powf(documents as f64) <= BREAK_OFF_PROBABILITY
+    }
+
+    /// The latest periods that have documents: of the same season, where there is one, since conferences have seasons.
+    fn predecessors(&self, last: Period, earlier: &[Period]) -> Vec<Period> {
+        let filled = || earlier.iter().rev().copied().filter(|period| self.counts.contains_key(period));
+        let season = |period: &Period| period.steps_to(last) % last.kind().per_year() == 0;
+        let same: Vec<Period> = filled().filter(season).take(MOST_PREDECESSORS).collect();
+        if same.is_empty() { filled().take(MOST_PREDECESSORS).collect() } else { same }
+    }
+
+    /// Documents of the period up to a day counted from its first, and after it.
+    fn split_at(&self, period: Period, offset: i64) -> (u64, u64) {
+        let days = self.days.range(period.first_day()..=period.last_day());
+        days.fold((0, 0), |(before, after), (day, count)| {
+            if (*day - period.first_day()).num_days() <= offset {
+                (before + count, after)
+            } else {
+                (before, after + count)
+            }
+        })
+    }
+
+    fn last_offset(&self, period: Period) -> i64 {
+        let last = self.days.range(period.first_day()..=period.last_day()).next_back();
+        last.map_or(0, |(day, _)| (*day - period.first_day()).num_days())
+    }
+
+    /// Total variation distance to the pooled mix of up to two filled neighbours on each side, sampling noise allowed for.
+    fn is_lopsided(&self, periods: &[Period], at: usize) -> bool {
+        let Some(own) = self.mixes.get(&periods[at]) else { return false };
+        let filled = |period: &&Period| self.mixes.contains_key(*period);
+        let before = periods[..at].iter().rev().filter(filled).take(2);
+        let after = periods[at + 1..].iter().filter(filled).take(2);
+        let mut around: BTreeMap<usize, u64> = BTreeMap::new();
+        for (category, count) in before.chain(after).filter_map(|period| self.mixes.get(period)).flatten() {
+            *around.entry(*category).or_default() += count;
+        }
+        let (own_total, around_total) = (own.values().sum::<u64>() as f64, around.values().sum::<u64>() as f64);
+        if around_total == 0.0 {
+            return false;
+        }
+        let categories: std::collections::BTreeSet<usize> = own.keys().chain(around.keys()).copied().collect();
+        let (mut distance, mut noise) = (0.0, 0.0);
+        for category in categories {
+            let count = |mix: &BTreeMap<usize, u64>| mix.get(&category).map_or(0.0, |&count| count as f64);
+            let pooled = (count(own) + count(&around)) / (own_total + around_total);
+            distance += 0.5 * (count(own) / own_total - count(&around) / around_total).abs();
+            // Half the mean absolute difference of two samples of one mix: 0.4 standard deviations.
+            noise += 0.4 * (pooled * (1.0 - pooled) * (1.0 / own_total + 1.0 / around_total)).sqrt();
+        }
+        distance > LOPSIDED + 2.0 * noise
+    }
+}
+
+/// Compares with the geometric mean of both sides, each the mean of up to two filled complete neighbours; the last period
+/// with the side that there is. The first one of a growing archive is small and not thin.
+fn is_thin(totals: &[u64], complete: &[bool], at: usize) -> bool {
+    let side = |neighbours: &mut dyn Iterator<Item = usize>| {
+        let filled: Vec<u64> =
+            neighbours.filter(|&i| totals[i] > 0 && complete[i]).take(2).map(|i| totals[i]).collect();
+        (!filled.is_empty()).then(|| filled.iter().sum::<u64>() as f64 / filled.len() as f64)
+    };
+    let Some(before) = side(&mut (0..at).rev()) else { return false };
+    let after = side(&mut (at + 1..totals.len())).unwrap_or(before);
+    let total = totals[at] as f64;
+    total > 0.0 && total < THIN * (before * after).sqrt() && total < THIN_BESIDE * before.min(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeline(kind: PeriodKind, until: Option<&str>, days: &[(&str, u64)]) -> Timeline {
+        let mut builder = TimelineBuilder::new(kind, 1);
+        for (day, count) in days {
+            (0..*count).for_each(|_| builder.add(0, Some(day.parse().unwrap()), "cs").unwrap());
+        }
+        builder.finish(until.map(|day| day.parse().unwrap()))
+    }
+
+    #[test]
+    fn empty_periods_between_have_their_place() {
+        let timeline = timeline(PeriodKind::Quarter, None, &[("2001-02-03", 2), ("2001-11-01", 3)]);
+        assert_eq!(timeline.totals, [2, 0, 0, 3]);
+        assert_eq!(timeline.counts, [[2, 0, 0, 3]]);
+        assert_eq!(timeline.periods[3].to_string(), "2001-Q4");
+    }
+
+    #[test]
+    fn a_last_year_that_breaks_off_in_may_is_incomplete() {
+        let days: [(&str, u64); 5] =
+            [("2001-05-30", 20), ("2001-12-20", 20), ("2002-05-30", 20), ("2002-12-20", 20), ("2003-05-30", 20)];
+        assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, false]);
+    }
+
+    #[test]
+    fn years_that_all_end_in_october_are_complete() {
+        let days = [("2001-05-30", 20), ("2001-10-28", 20), ("2002-10-28", 20), ("2003-10-28", 20)];
+        assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, true]);
+        assert!(timeline(PeriodKind::Quarter, None, &days).complete.iter().all(|&complete| complete));
+    }
+
+    #[test]
+    fn a_year_of_few_documents_that_ends_a_little_earlier_is_complete() {
+        let days = [("2001-03-30", 5), ("2001-12-28", 1), ("2002-03-30", 5), ("2002-12-30", 1), ("2003-12-22", 6)];
+        assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, true]);
+    }
+
+    #[test]
+    fn a_single_period_is_complete() {
+        assert_eq!(timeline(PeriodKind::Year, None, &[("2001-03-30", 5)]).complete, [true]);
+    }
+
+    #[test]
+    fn until_decides_alone() {
+        let days = [("2001-05-30", 20), ("2001-10-28", 20), ("2002-10-28", 20), ("2003-10-28", 20)];
+        assert_eq!(timeline(PeriodKind::Year, Some("2003-10-28"), &days).complete, [true, true, false]);
+        assert_eq!(timeline(PeriodKind::Year, Some("2003-12-31"), &days).complete, [true, true, true]);
+        assert_eq!(timeline(PeriodKind::Year, Some("1999-12-31"), &days).complete, [false, false, false]);
+    }
+
+    #[test]
+    fn a_year_without_its_first_venue_is_thin_and_lopsided() {
+        let mut builder = TimelineBuilder::new(PeriodKind::Year, 1);
+        for year in 2000..2010 {
+            for document in 0..20 * (year - 1999) {
+                let venue = if document % 2 == 0 { "icra robots" } else { "iros" };
+                if year != 2006 || venue == "iros" {
+                    builder.add(0, NaiveDate::from_ymd_opt(year, 5, 1), venue).unwrap();
+                }
+            }
+        }
+        let timeline = builder.finish(None);
+        let marked = |flags: &[bool]| -> Vec<String> {
+            timeline
+                .periods
+                .iter()
+                .zip(flags)
+                .filter(|(_, flag)| **flag)
+                .map(|(period, _)| period.to_string())
+                .collect()
+        };
+        assert_eq!(marked(&timeline.thin), ["2006"]);
+        assert_eq!(marked(&timeline.lopsided), ["2006"]);
+    }
+
+    #[test]
+    fn undated_documents_are_set_apart() {
+        let mut builder = TimelineBuilder::new(PeriodKind::Year, 2);
+        builder.add(1, None, "").unwrap();
+        let timeline = builder.finish(None);
+        assert_eq!((timeline.undated, timeline.periods.len()), (vec![0, 1], 0));
+    }
+
+    #[test]
+    fn a_foreign_label_is_refused() {
+        let mut builder = TimelineBuilder::new(PeriodKind::Year, 2);
+        assert_eq!(builder.add(2, None, ""), Err(TimelineError::Label { label: 2, num_topics: 2 }));
+        assert_eq!(builder.add(-1, None, ""), Err(TimelineError::Label { label: -1, num_topics: 2 }));
+    }
+}

@@ -1,0 +1,62 @@
+//! What a user may decide about the clustering, and the number of clusters where they did not.
+//!
+//! Leaves to others: reading flags and files.
+
+use super::Engine;
+
+/// The number of clusters of a large corpus.
+const MAX_CLUSTERS: usize = 400;
+
+/// The number of documents from which a corpus counts as large.
+const LARGE_CORPUS_ROWS: usize = 90_000;
+
+/// What a clustering is to be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Params {
+    /// The number of clusters wanted, at least 1.
+    pub clusters: usize,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Who does the arithmetic.
+    pub engine: Engine,
+    /// Rows in a mini-batch, at least 1.
+    pub batch_rows: usize,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { clusters: MAX_CLUSTERS, seed: 42, engine: Engine::Matrix, batch_rows: 16_384 }
+    }
+}
+
+/// Returns the number of clusters for a corpus of `num_rows` documents where the user names none.
+///
+/// 400 from 90,000 documents on, and 400·(n / 90,000)^¾ below, at least 1: 200 for 35,709 documents, 31 for 3,000, 2 for
+/// 100. The exponent lets topics grow with the corpus (96 documents each at 3,000, 225 at 90,000), so that a small
+/// corpus has topics large enough to follow through the years and a large one is not split without end.
+#[must_use]
+pub fn default_clusters(num_rows: usize) -> usize {
+    let part = num_rows as f64 / LARGE_CORPUS_ROWS as f64;
+    // Square roots are rounded alike on every platform, which `powf` does not promise.
+    let clusters = (MAX_CLUSTERS as f64 * part.sqrt() * part.sqrt().sqrt()).round() as usize;
+    clusters.clamp(1, MAX_CLUSTERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_corpora_get_fewer_clusters_and_large_ones_400() {
+        let expected =
+            [(0, 1), (1, 1), (100, 2), (1_000, 14), (3_000, 31), (35_709, 200), (90_000, 400), (2_710_783, 400)];
+        for (num_rows, clusters) in expected {
+            assert_eq!(default_clusters(num_rows), clusters, "{num_rows} documents");
+        }
+    }
+
+    #[test]
+    fn more_documents_never_get_fewer_clusters() {
+        assert!((0..200_000).step_by(37).map(default_clusters).is_sorted());
+    }
+}

@@ -1,0 +1,305 @@
+//! The search against brute force in float64, and what it does with corpora that have little to search.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array2, Axis, s};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand_xoshiro::Xoshiro256Plus;
+
+use super::nearest::cosine;
+use super::{Block, Bounds, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search};
+
+/// An array that is shown in blocks of the given sizes, over and over, starting from the back if told so.
+struct Cut {
+    vectors: Array2<f32>,
+    ids: Vec<String>,
+    sizes: Vec<usize>,
+    backwards: bool,
+}
+
+impl Cut {
+    fn new(vectors: Array2<f32>, sizes: &[usize]) -> Self {
+        let ids = shuffled_ids(vectors.nrows(), 17);
+        Self { vectors, ids, sizes: sizes.to_vec(), backwards: false }
+    }
+
+    fn blocks(&self) -> Vec<Block<'_>> {
+        let mut blocks = Vec::new();
+        let (mut first_row, mut sizes) = (0, self.sizes.iter().cycle());
+        while first_row < self.vectors.nrows() {
+            let end = (first_row + sizes.next().copied().unwrap_or(1)).min(self.vectors.nrows());
+            blocks.push(Block { first_row, vectors: self.vectors.slice(s![first_row..end, ..]) });
+            first_row = end;
+        }
+        if self.backwards {
+            blocks.reverse();
+        }
+        blocks
+    }
+}
+
+impl VectorSource for Cut {
+    type Error = std::io::Error;
+
+    fn num_rows(&self) -> usize {
+        self.vectors.nrows()
+    }
+
+    fn dim(&self) -> usize {
+        self.vectors.ncols()
+    }
+
+    fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error> {
+        for block in self.blocks() {
+            if visit(block).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn ids(&self, rows: &[usize]) -> Result<Vec<String>, Self::Error> {
+        Ok(rows.iter().map(|&row| self.ids[row].clone()).collect())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Random,
+    Clustered,
+    Duplicated,
+    NearlyDuplicated,
+    Identical,
+    /// Unit vectors along the axes: nearly all similarities are exactly 0 or 1.
+    Axes,
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    prop_oneof![
+        Just(Shape::Random),
+        Just(Shape::Clustered),
+        Just(Shape::Duplicated),
+        Just(Shape::NearlyDuplicated),
+        Just(Shape::Identical),
+        Just(Shape::Axes),
+    ]
+}
+
+fn unit(mut vectors: Array2<f32>) -> Array2<f32> {
+    for mut row in vectors.outer_iter_mut() {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row /= norm;
+    }
+    vectors
+}
+
+fn noise(rows: usize, dim: usize, scale: f32, rng: &mut Xoshiro256Plus) -> Array2<f32> {
+    Array2::from_shape_simple_fn((rows, dim), || rng.gen_range(-scale..scale))
+}
+
+fn corpus(shape: Shape, rows: usize, dim: usize, seed: u64) -> Array2<f32> {
+    let mut rng = Xoshiro256Plus::seed_from_u64(seed);
+    let few = unit(noise(rows.div_ceil(6), dim, 1.0, &mut rng));
+    let mut near = |scale: f32| {
+        let of: Vec<usize> = (0..rows).map(|_| rng.gen_range(0..few.nrows())).collect();
+        unit(few.select(Axis(0), &of) + noise(rows, dim, scale, &mut rng))
+    };
+    match shape {
+        Shape::Random => unit(noise(rows, dim, 1.0, &mut rng)),
+        Shape::Clustered => near(0.2),
+        Shape::NearlyDuplicated => near(1e-7),
+        Shape::Duplicated => few.select(Axis(0), &(0..rows).map(|_| rng.gen_range(0..few.nrows())).collect::<Vec<_>>()),
+        Shape::Identical => few.select(Axis(0), &vec![0; rows]),
+        Shape::Axes => Array2::from_shape_fn((rows, dim), |(row, column)| f32::from(row * 7 % 5 % dim == column)),
+    }
+}
+
+/// Ids whose order is not the order of rows.
+fn shuffled_ids(rows: usize, seed: u64) -> Vec<String> {
+    let mut ids: Vec<String> = (0..rows).map(|row| format!("id{row:06}")).collect();
+    ids.shuffle(&mut Xoshiro256Plus::seed_from_u64(seed));
+    ids
+}
+
+fn brute_force(source: &Cut, listed: &dyn Fn(usize) -> bool, k: usize, want: usize) -> Vec<Entry> {
+    let vectors = &source.vectors;
+    let mut entries = Vec::new();
+    for row in (0..vectors.nrows()).filter(|&row| listed(row)) {
+        let mut others: Vec<(f64, usize)> = (0..vectors.nrows())
+            .filter(|&other| other != row)
+            .map(|other| (cosine(vectors.row(row), vectors.row(other)), other))
+            .collect();
+        others.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+        let k = k.min(others.len());
+        if k > 0 {
+            let (nearest_similarity, nearest_row) = others[0];
+            entries.push(Entry {
+                row,
+                id: source.ids[row].clone(),
+                similarity: others[k - 1].0,
+                nearest_row,
+                nearest_similarity,
+            });
+        }
+    }
+    entries.sort_by(|left, right| left.similarity.total_cmp(&right.similarity).then(left.id.cmp(&right.id)));
+    entries.truncate(want);
+    entries
+}
+
+/// Bounds and searches a corpus with labels and references drawn at random: neither may matter.
+fn find(source: &Cut, listed: &dyn Fn(usize) -> bool, settings: Settings, seed: u64) -> Lonely {
+    let mut rng = Xoshiro256Plus::seed_from_u64(seed);
+    let rows = source.num_rows();
+    let num_clusters = rng.gen_range(1..=rows.div_ceil(5));
+    let labels: Vec<i32> = (0..rows).map(|_| rng.gen_range(0..num_clusters) as i32).collect();
+    let sample: Vec<usize> = (0..rows).filter(|_| rng.gen_bool(0.6)).collect();
+    let references = References::new(
+        num_clusters,
+        rng.gen_range(1..20),
+        &sample.iter().map(|&row| row as u64).collect::<Vec<_>>(),
+        &sample.iter().map(|&row| labels[row]).collect::<Vec<_>>(),
+        source.vectors.select(Axis(0), &sample).view(),
+    );
+    let mut bounds = Bounds::new(references, rows, settings.neighbours);
+    for Block { first_row, vectors } in source.blocks() {
+        bounds.add(first_row, vectors, &labels[first_row..first_row + vectors.nrows()]);
+    }
+    search(source, &bounds, listed, settings).unwrap()
+}
+
+fn everyone(_: usize) -> bool {
+    true
+}
+
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_list_is_brute_force_s_for_any_corpus_cut_and_threads(
+        shape in shapes(), rows in 1_usize..150, dim in 1_usize..24, k in 1_usize..9, want in 1_usize..40,
+        sizes in prop::collection::vec(1_usize..60, 1..4), backwards: bool, max_candidates in 1_usize..60,
+        threads in 1_usize..4, skipped in 1_usize..9, seed: u64,
+    ) {
+        let (vectors, ids) = (corpus(shape, rows, dim, seed), shuffled_ids(rows, seed ^ 1));
+        let source = Cut { vectors, ids, sizes, backwards };
+        let listed = |row: usize| row % skipped != 1;
+        let settings = Settings { neighbours: k, want, max_candidates };
+        let found = on_threads(threads, || find(&source, &listed, settings, seed ^ 2));
+        let expected = brute_force(&source, &listed, k, want);
+        prop_assert_eq!(found.neighbours, k.min(rows - 1));
+        prop_assert_eq!(&found.entries, &expected);
+        let cutoff = (expected.len() == want).then(|| expected[want - 1].similarity);
+        prop_assert_eq!(found.certificate.cutoff, cutoff);
+    }
+
+    #[test]
+    fn float32_products_stay_within_the_rounding_error(dim in 1_usize..2000, seed: u64) {
+        let vectors = corpus(Shape::Random, 2, dim, seed);
+        let product = crate::matrix::product_transposed(vectors.slice(s![..1, ..]), vectors.slice(s![1.., ..]))[[0, 0]];
+        let exact = cosine(vectors.row(0), vectors.row(1));
+        prop_assert!((f64::from(product) - exact).abs() <= rounding_error(dim));
+    }
+}
+
+#[test]
+fn tiny_corpora_lower_k_and_one_document_has_no_neighbour() {
+    for rows in 1..=8 {
+        let source = Cut::new(corpus(Shape::Random, rows, 4, 7), &[3]);
+        let found = find(&source, &everyone, Settings::default(), 9);
+        assert_eq!(found.neighbours, 5.min(rows - 1));
+        assert_eq!(found.entries, brute_force(&source, &everyone, 5, 100));
+        assert_eq!(found.entries.len(), if rows == 1 { 0 } else { rows });
+    }
+}
+
+#[test]
+fn a_corpus_of_one_vector_is_one_search_and_lists_the_smallest_ids() {
+    let rows = 140_000;
+    let source = Cut::new(corpus(Shape::Identical, rows, 3, 1), &[9_999]);
+    let mut ids = source.ids.clone();
+    let found = find(&source, &everyone, Settings::default(), 3);
+    ids.sort();
+    assert_eq!(found.entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>(), ids[..100]);
+    assert!(found.entries.iter().all(|entry| entry.nearest_row == usize::from(entry.row == 0)));
+    assert_eq!((found.certificate.distinct, found.certificate.exhausted), (1, 1));
+}
+
+#[test]
+fn exact_copies_neither_hide_nor_create_loneliness() {
+    let crowd = corpus(Shape::Identical, 20, 4, 5);
+    let mut vectors = Array2::zeros((23, 4));
+    vectors.slice_mut(s![..20, ..]).assign(&crowd);
+    let away = unit(ndarray::array![[1.0, -crowd[[0, 0]] / crowd[[0, 1]], 0.0, 0.0]]);
+    vectors.slice_mut(s![20.., ..]).assign(&away.broadcast((3, 4)).unwrap());
+    let source = Cut::new(vectors, &[5]);
+    let settings = Settings { neighbours: 5, want: 3, ..Settings::default() };
+    let mut rows: Vec<usize> = find(&source, &everyone, settings, 1).entries.iter().map(|e| e.row).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [20, 21, 22], "three copies have two neighbours, not five");
+    let settings = Settings { neighbours: 2, ..settings };
+    let found = find(&source, &everyone, settings, 1);
+    assert!(found.entries.iter().all(|entry| entry.similarity > 0.999), "and two they have");
+}
+
+#[test]
+fn the_work_is_far_less_than_brute_force() {
+    let (rows, dim) = (20_000, 32);
+    let mut rng = Xoshiro256Plus::seed_from_u64(4);
+    let centres = unit(noise(40, dim, 1.0, &mut rng));
+    let labels: Vec<i32> = (0..rows).map(|_| rng.gen_range(0..40)).collect();
+    let of: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
+    let mut vectors = unit(centres.select(Axis(0), &of) + noise(rows, dim, 0.1, &mut rng));
+    vectors.slice_mut(s![100..160, ..]).assign(&unit(noise(60, dim, 1.0, &mut rng)));
+    let references =
+        References::new(40, 128, &(0..5000).collect::<Vec<_>>(), &labels[..5000], vectors.slice(s![..5000, ..]));
+    let mut bounds = Bounds::new(references, rows, 5);
+    bounds.add(0, vectors.view(), &labels);
+    let source = Cut::new(vectors, &[1000]);
+    let settings = Settings { want: 50, ..Settings::default() };
+    let found = search(&source, &bounds, &everyone, settings).unwrap();
+    assert!(found.entries.iter().all(|entry| (100..160).contains(&entry.row)));
+    let certificate = found.certificate;
+    let brute_force = 2 * (rows as u64).pow(2) * dim as u64;
+    assert!(certificate.operations * 10 < brute_force, "{certificate:?}");
+    assert_eq!(
+        certificate.bounded_below,
+        certificate.fell_in_cluster + certificate.searched + certificate.unsearched()
+    );
+    assert_eq!(certificate.searched, certificate.fell_in_search + certificate.exhausted);
+}
+
+#[test]
+fn a_source_that_shows_other_rows_than_it_announced_is_refused() {
+    struct Short(Cut);
+    impl VectorSource for Short {
+        type Error = std::io::Error;
+        fn num_rows(&self) -> usize {
+            self.0.num_rows()
+        }
+        fn dim(&self) -> usize {
+            self.0.dim()
+        }
+        fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error> {
+            let _ = visit(self.0.blocks()[0]);
+            Ok(())
+        }
+        fn ids(&self, rows: &[usize]) -> Result<Vec<String>, Self::Error> {
+            self.0.ids(rows)
+        }
+    }
+    let cut = Cut::new(corpus(Shape::Random, 30, 4, 1), &[10]);
+    let references = References::new(1, 4, &[], &[], Array2::zeros((0, 4)).view());
+    let mut bounds = Bounds::new(references, 30, 5);
+    bounds.add(0, cut.vectors.slice(s![..20, ..]), &[0; 20]);
+    let unfinished = search(&cut, &bounds, &everyone, Settings::default());
+    assert!(matches!(unfinished, Err(LonelyError::Rows { found: 20, expected: 30 })));
+    bounds.add(20, cut.vectors.slice(s![20.., ..]), &[0; 10]);
+    let short = search(&Short(cut), &bounds, &everyone, Settings::default());
+    assert!(matches!(short, Err(LonelyError::Rows { found: 10, expected: 30 })));
+}
