@@ -140,6 +140,12 @@ impl Documents {
         created.is_valid(row).then(|| created.value(row))
     }
 
+    /// Returns document `row` alone.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Self {
+        Self { columns: self.columns.slice(row, 1) }
+    }
+
     /// Encodes the documents as a raw shard.
     ///
     /// # Errors

@@ -44,8 +44,8 @@ pub(super) fn spoiled(mut line: Line, fault: &Fault) -> Vec<u8> {
         RefusalKind::TitleType => line.title = Some(wrong_type),
         RefusalKind::TextType => line.text = Some(wrong_type),
         RefusalKind::NothingToRead => {
-            line.title = [None, Some(Value::Null)][fault.variant % 2].clone();
-            line.text = [None, Some(Value::Null)][fault.variant / 2 % 2].clone();
+            line.title = (fault.variant % 2 == 1).then_some(Value::Null);
+            line.text = (fault.variant / 2 % 2 == 1).then_some(Value::Null);
         }
         RefusalKind::TooLong => {
             let num_repeats = fault.too_long_bytes / 12 + 1;

@@ -14,7 +14,7 @@ pub enum Sink {
     /// As it is.
     Plain(BufWriter<File>),
     /// Compressed by gzip.
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
     /// In a Zstandard frame of stored blocks.
     Zstandard(StoredFrame<BufWriter<File>>),
     /// To standard output, as it is.
@@ -32,7 +32,7 @@ impl Sink {
         }
         let file = BufWriter::new(File::create(path)?);
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => Ok(Self::Gzip(GzEncoder::new(file, Compression::default()))),
+            Some("gz") => Ok(Self::Gzip(Box::new(GzEncoder::new(file, Compression::default())))),
             Some("zst") => Ok(Self::Zstandard(StoredFrame::new(file)?)),
             _ => Ok(Self::Plain(file)),
         }
@@ -54,7 +54,7 @@ impl Sink {
     fn writer(&mut self) -> &mut dyn Write {
         match self {
             Self::Plain(file) => file,
-            Self::Gzip(encoder) => encoder,
+            Self::Gzip(encoder) => encoder.as_mut(),
             Self::Zstandard(frame) => frame,
             Self::Standard(stdout) => stdout,
         }

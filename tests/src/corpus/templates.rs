@@ -16,7 +16,7 @@ pub(super) const TITLES: &[&str] = &[
     "A second look at {subject}",
     "On {subject} {setting}",
     "{finding}",
-    "{subject}, measured by {measure}",
+    "{subject}, measured by the {measure}",
     "Limits of {method} for {subject}",
     "When {problem}: {subject}",
 ];
@@ -24,19 +24,19 @@ pub(super) const TITLES: &[&str] = &[
 pub(super) const OPENINGS: &[&str] = &[
     "{problem}, and this is where work on {subject} usually stops.",
     "{subject} would be simpler if it were not a fact that {problem}.",
-    "Because {problem}, {subject} call for more than the usual tools.",
+    "Because {problem}, {subject} called for more than the usual tools.",
     "Little is known about {subject} {setting}, although {problem}.",
     "This work is about {subject}.",
-    "We ask what {subject} owe to {other}.",
+    "We ask what {subject} might owe to {other}.",
     "{problem}.",
     "Interest in {subject} grew with {method}, but {problem}.",
     "Earlier accounts of {subject} disagree, partly since {problem}.",
-    "{subject} have long been treated apart from {other}.",
+    "Until recently, work on {subject} took no notice of {other}.",
     "Everyone who has dealt with {subject} knows that {problem}.",
-    "Here {subject} are examined {setting}.",
+    "Here we turn to {subject} {setting}.",
     "Two difficulties stand in the way: {problem}, and {problem}.",
     "For a decade {method} and {rival} have competed over {subject}.",
-    "Do {subject} follow from {other}, or the other way round?",
+    "Does progress on {subject} depend on {other}, or the other way round?",
 ];
 
 pub(super) const METHODS: &[&str] = &[
@@ -44,7 +44,7 @@ pub(super) const METHODS: &[&str] = &[
     "Our tool is {method}, checked against {rival}.",
     "Using {method}, we follow the {measure} {setting}.",
     "{method} served to measure the {measure} and the {measure}.",
-    "Instead of {rival} we rely on {method}, which gives the {measure} directly.",
+    "Instead of {rival} we rely on {method} and read the {measure} off directly.",
     "The approach rests on {method} {setting}.",
     "With {method} we could vary one factor at a time, while {rival} provided the baseline.",
     "{method} and {rival} were applied side by side {elsewhere}.",
@@ -57,7 +57,7 @@ pub(super) const METHODS: &[&str] = &[
 
 pub(super) const DATA: &[&str] = &[
     "In total {count} {unit} were examined {setting}.",
-    "The data cover {count} {unit}, {count} of them {elsewhere}.",
+    "The data cover {count} {unit}, {percent} percent of them {elsewhere}.",
     "We collected {count} {unit} {setting} and set {percent} percent of them aside.",
     "Across {count} {unit}, the {measure} differed by up to {percent} percent.",
     "Measurements {setting} yielded {count} {unit} with a known {measure}.",
@@ -73,7 +73,7 @@ pub(super) const RESULTS: &[&str] = &[
     "We find that {finding}.",
     "The {measure} rose by {percent} percent, whereas {finding} only {elsewhere}.",
     "In {percent} percent of the {unit}, {finding}.",
-    "{finding}; {finding} as well.",
+    "{finding}; moreover, {finding}.",
     "Compared with {rival}, the {measure} was {percent} percent lower.",
     "Most notably, {finding}.",
     "The {measure} explained {percent} percent of the variation in the {measure}.",
@@ -93,7 +93,7 @@ pub(super) const CLOSINGS: &[&str] = &[
     "Future work on {other} may start from the {measure}.",
     "Anyone planning {method} {elsewhere} should watch the {measure} first.",
     "As long as {problem}, some uncertainty about {other} will stay.",
-    "It follows that {rival} deserve another trial {elsewhere}.",
+    "It follows that {rival} should have another trial {elsewhere}.",
     "The material is open to those who study {other}.",
     "That puts a bound on the {measure} {elsewhere}.",
 ];

@@ -52,7 +52,7 @@ impl Assigned {
 /// `block` is `[rows, dim]`, and every list returned has one entry for each row.
 ///
 /// # Panics
-/// If the block's rows and the centroids differ in length.
+/// If there is no centroid, or the block's rows and the centroids differ in length.
 #[must_use]
 pub fn assign(block: ArrayView2<'_, f32>, centroids: &Centroids) -> Assigned {
     let block = block.as_standard_layout();
@@ -110,8 +110,8 @@ fn compare(x: &[f32], label: usize, centroids: &Centroids) -> (f32, f64) {
 
 /// The sum of squared distances of all rows to their centroids, whatever the order in which they come.
 ///
-/// Each squared distance is cut off to a multiple of 2⁻⁶⁰ and added as an integer, so additions commute exactly. Room for
-/// 2³⁰ rows at squared distances of up to 2³⁸; beyond that it saturates.
+/// Each squared distance is cut off to a multiple of 2⁻⁶⁰ and added as an integer, so additions commute exactly. Room
+/// for 2³⁰ rows at squared distances of up to 2³⁸; beyond that it saturates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inertia(u128);
 

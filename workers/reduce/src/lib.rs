@@ -1,1 +1,109 @@
-//! Placeholder.
+//! reduce-worker: vectors → centroids → labels → findings, over the whole corpus.
+//!
+//! Two passes over the store: the first draws a seeded sample and clusters it, the second labels every row and counts
+//! what the findings are made of. The record `run.json` is written last; a run without it is not finished.
+//!
+//! Invariant: the same corpus, parameters and seed give the same objects, whatever the threads, the memory limit and the
+//! cut into shards; only `measurements.json` differs.
+
+pub mod assign;
+pub mod config;
+pub mod corpus;
+pub mod describe;
+pub mod fading;
+pub mod faiss;
+pub mod findings;
+pub mod kmeans;
+pub mod labelling;
+pub mod lonely;
+pub mod lonely_list;
+pub mod matrix;
+pub mod measurements;
+pub mod naming;
+pub mod outputs;
+pub mod sample;
+pub mod survey;
+
+use strata_shared::exit::Failure;
+use strata_shared::layout::{self, FORMAT, RunName, run_file};
+use strata_shared::run_record::{self, ClustersRecord, RunRecord};
+use strata_shared::store::Store;
+
+pub use config::Config;
+use config::ReduceError;
+use corpus::Corpus;
+use labelling::Labelling;
+use measurements::Measurements;
+use outputs::Outputs;
+use survey::Survey;
+
+/// Runs the reduce: open, survey, label, search, conclude, announce. Returns the name of the finished run.
+///
+/// # Errors
+/// [`Failure`] with the exit that its cause leads to; nothing says "finished" then.
+pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
+    let corpus = Corpus::open(store, config.vectors_of.clone()).await?;
+    let run = config.run_name(&corpus);
+    if is_finished(&config, &corpus, &run).await? {
+        tracing::info!(%run, "is finished already: nothing to do");
+        return Ok(run);
+    }
+    let corpus = corpus.open_shards().await?;
+    tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
+    let record = reduce(&config, corpus.clone(), &run).await?;
+    corpus.store().put(&layout::in_run(&run, run_file::RECORD), record.encode()).await?;
+    tracing::info!(%run, topics = record.clusters.found, lonely = record.lonely.listed, "reduce is finished");
+    Ok(run)
+}
+
+/// Tells whether `run` is finished with the same parameters; makes way for it where it is to be done again.
+async fn is_finished(config: &Config, corpus: &Corpus, run: &RunName) -> Result<bool, Failure> {
+    let Some(record) = RunRecord::read_if_present(corpus.store(), run).await? else { return Ok(false) };
+    let same = record.parameters == config.settings
+        && record.manifest_sha256 == corpus.manifest_sha256()
+        && record.vectors_of == corpus.model().as_str();
+    if config.force {
+        corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
+        return Ok(false);
+    }
+    if same { Ok(true) } else { Err(ReduceError::OtherRun { run: run.clone() }.into()) }
+}
+
+async fn reduce(config: &Config, corpus: Corpus, run: &RunName) -> Result<RunRecord, Failure> {
+    let mut measurements = Measurements::start(config.threads);
+    let mut outputs = Outputs::new(corpus.store().clone(), run.clone());
+    let survey = measurements.stage("sample and k-means", Survey::make(config, &corpus)).await?;
+    let centroids = survey.fit.centroids.clone();
+    outputs.put(run_file::CENTROIDS, survey.encode_centroids()?).await?;
+    let labelling = measurements.stage("labels", Labelling::make(config, &corpus, survey, &mut outputs)).await?;
+    let lonely = measurements.stage("lonely", lonely_list::make(config, &corpus, &labelling)).await?;
+    let findings = measurements.stage("findings", findings::make(config, &corpus, &labelling, &lonely)).await?;
+    outputs.put(run_file::TOPICS, strata_shared::findings::encode_topics(&findings.topics)?).await?;
+    outputs.put(run_file::TIMELINE, strata_shared::findings::encode_timeline(&findings.timeline)?).await?;
+    outputs.put(run_file::LONELY, strata_shared::findings::encode_lonely(&findings.lonely)?).await?;
+    let index = measurements.stage("index", labelling.write_index(&mut outputs)).await?;
+    measurements.certificate(&lonely.certificate, corpus.dim());
+    corpus.store().put(&layout::in_run(run, run_file::MEASUREMENTS), measurements.encode()).await?;
+    Ok(RunRecord {
+        format: FORMAT,
+        run: run.to_string(),
+        vectors_of: corpus.model().to_string(),
+        manifest_sha256: corpus.manifest_sha256().to_owned(),
+        parameters: config.settings.clone(),
+        rows: corpus.num_rows() as u64,
+        dim: corpus.dim(),
+        inertia: labelling.inertia(),
+        clusters: ClustersRecord { found: centroids.len(), ..labelling.clusters().clone() },
+        index,
+        lonely: lonely.record(&findings.lonely, &labelling),
+        periods: findings.periods,
+        notes: findings.notes,
+        outputs: outputs.finish(),
+    })
+}
+
+/// Names the run that a question over a corpus leads to, where no name was given.
+#[must_use]
+pub fn default_run(corpus: &Corpus, config: &Config) -> RunName {
+    run_record::default_run(corpus.manifest_sha256(), corpus.model(), &config.settings)
+}

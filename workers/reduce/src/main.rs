@@ -1,2 +1,131 @@
-//! Placeholder.
-fn main() {}
+//! The `reduce-worker` program: command line and environment → one reduce.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use strata_reduce::Config;
+use strata_shared::exit::{Exit, Failure};
+use strata_shared::layout::{ModelName, RunName};
+use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, parse_bytes};
+use strata_shared::store::Store;
+use strata_shared::telemetry::{self, LogFormat};
+
+/// Finds topics, their history and the documents that stand alone, over a whole corpus of vectors.
+#[derive(Debug, Parser)]
+#[command(name = "reduce-worker", version)]
+struct Arguments {
+    /// The store: a directory, or s3://bucket/prefix
+    #[arg(long, env = "STRATA_STORE")]
+    store: String,
+    /// The run's name [default: made of the corpus and the parameters]
+    #[arg(long, env = "STRATA_RUN")]
+    run: Option<RunName>,
+    /// Whose vectors [default: those of the one model there is]
+    #[arg(long, env = "STRATA_VECTORS_OF", value_name = "NAME")]
+    vectors_of: Option<ModelName>,
+    /// Clusters [default: 400, fewer for a small corpus]
+    #[arg(long, env = "STRATA_CLUSTERS", value_name = "K")]
+    clusters: Option<usize>,
+    /// Length of the lonely list
+    #[arg(long, env = "STRATA_LONELY", default_value_t = 100)]
+    lonely: usize,
+    /// The neighbour by whose distance loneliness is measured
+    #[arg(long, env = "STRATA_LONELY_K", default_value_t = 5)]
+    lonely_k: usize,
+    /// Documents of fewer words stay out of the lonely list
+    #[arg(long, env = "STRATA_LONELY_MIN_WORDS", value_name = "N", default_value_t = 0)]
+    lonely_min_words: usize,
+    /// Length of the periods: year, quarter or month
+    #[arg(long, env = "STRATA_PERIOD", default_value = "year")]
+    period: PeriodLength,
+    /// How many complete periods are recent
+    #[arg(long, env = "STRATA_RECENT", default_value_t = 3)]
+    recent: usize,
+    /// The last day covered, YYYY-MM-DD [default: found from the data]
+    #[arg(long, env = "STRATA_UNTIL", value_name = "DATE")]
+    until: Option<String>,
+    /// The seed of every draw
+    #[arg(long, env = "STRATA_SEED", default_value_t = 42)]
+    seed: u64,
+    /// Memory that must suffice, such as 4GiB
+    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = "4GiB")]
+    memory: String,
+    /// A FAISS factory string [default: by rows and dimensions]
+    #[arg(long, env = "STRATA_INDEX", value_name = "FACTORY")]
+    index: Option<String>,
+    /// The k-means engine: matrix or linfa
+    #[arg(long, env = "STRATA_KMEANS", default_value = "matrix")]
+    kmeans: KmeansEngine,
+    /// Threads [default: what the cgroup and the affinity mask leave]
+    #[arg(long, env = "STRATA_THREADS", value_name = "N")]
+    threads: Option<usize>,
+    /// Do a finished run again
+    #[arg(long, env = "STRATA_FORCE")]
+    force: bool,
+    /// Log lines: plain or json [default: plain on a terminal, else json]
+    #[arg(long, env = "STRATA_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl Arguments {
+    fn config(self) -> Result<Config, Failure> {
+        let settings = ReduceSettings {
+            clusters: self.clusters,
+            lonely: self.lonely,
+            lonely_k: self.lonely_k,
+            lonely_min_words: self.lonely_min_words,
+            period: self.period,
+            recent: self.recent,
+            until: self.until,
+            seed: self.seed,
+            index: self.index,
+            kmeans: self.kmeans,
+        };
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Config {
+            settings: settings.check()?,
+            run: self.run,
+            vectors_of: self.vectors_of,
+            force: self.force,
+            threads: self.threads.unwrap_or_else(available).max(1),
+            memory_bytes: parse_bytes("--memory", &self.memory)?,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::init(arguments.log_format.unwrap_or_else(LogFormat::for_worker));
+    match run(arguments) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            tracing::error!("{}", failure.chain());
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Retry, error))?;
+    let store = arguments.store.clone();
+    let config = arguments.config()?;
+    runtime.block_on(async {
+        let work = strata_reduce::run(config, Store::open(&store)?);
+        tokio::select! {
+            done = work => done.map(drop),
+            () = interrupted() => Err(Failure::new(Exit::Retry, "interrupted; the same command goes on from here")),
+        }
+    })
+}
+
+async fn interrupted() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,12 +1,12 @@
 //! Products of row-major matrices: rows against rows in float32, and dot products in float64.
 //!
-//! Invariant: an element of a product is the same bits wherever its row stands in a block and whatever stands beside it.
-//! matrixmultiply pads every panel to the micro-kernel's width, runs one micro-kernel per process and cuts the inner
-//! dimension at fixed places, so each element goes through one fixed sequence of operations. Labels therefore do not
-//! depend on how rows were cut into shards, blocks or threads; a property test below holds every small shape to it.
+//! Invariant: an element of a product is the same bits wherever its row stands in a block and whatever stands beside
+//! it. matrixmultiply pads every panel to the micro-kernel's width, runs one micro-kernel per process and cuts the
+//! inner dimension at fixed places, so each element goes through one fixed sequence of operations. Labels therefore do
+//! not depend on how rows were cut into shards, blocks or threads; a property test below holds every small shape to it.
 //!
-//! Leaves to others: parallelism (callers cut rows into blocks of [`CHUNK_ROWS`] and hand them to rayon) and the counting
-//! of operations.
+//! Leaves to others: parallelism (callers cut rows into blocks of [`CHUNK_ROWS`] and hand them to rayon) and the
+//! counting of operations.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};

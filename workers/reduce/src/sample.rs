@@ -1,11 +1,11 @@
 //! Turns a stream of (id, row, vector) into a seeded sample: the rows with the smallest hashes of their ids.
 //!
-//! Invariant: the sample is a function of the seed, the capacity and the corpus alone. The order in which rows are offered
-//! and the cut into shards change nothing, and neither does the number of workers. The memory is one matrix of
+//! Invariant: the sample is a function of the seed, the capacity and the corpus alone. The order in which rows are
+//! offered and the cut into shards change nothing, and neither does the number of workers. The memory is one matrix of
 //! `capacity` rows and their ids.
 //!
-//! Leaves to others: reading the shards, and what the sample is for. Its rows come in hash order, a random order, so any
-//! prefix of it is a sample too and mini-batches are plain slices of it.
+//! Leaves to others: reading the shards, and what the sample is for. Its rows come in hash order, a random order, so
+//! any prefix of it is a sample too and mini-batches are plain slices of it.
 //!
 //! Method: bottom-k sampling, Cohen and Kaplan 2007.
 

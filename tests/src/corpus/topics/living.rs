@@ -152,7 +152,7 @@ pub(super) const ACID_LAKES: Topic = Topic {
     name: "acid rain and lake acidification",
     category: "physics.geo-ph",
     fate: Fate::Dies { gone: 680 },
-    weight: 98,
+    weight: 102,
     subjects: &[
         "acid rain in upland lakes",
         "sulphate deposition on forested catchments",

@@ -80,7 +80,7 @@ pub(super) const SOFT_GRIPPERS: Topic = Topic {
     name: "soft robotic grippers",
     category: "cs.RO",
     fate: Fate::Born { first: 550 },
-    weight: 100,
+    weight: 108,
     subjects: &[
         "pneumatic soft grippers for fragile fruit",
         "silicone fingers with embedded air channels",
@@ -152,7 +152,7 @@ pub(super) const PEER_TO_PEER: Topic = Topic {
     name: "peer-to-peer file sharing",
     category: "cs.NI",
     fate: Fate::Dies { gone: 700 },
-    weight: 92,
+    weight: 100,
     subjects: &[
         "free riding in peer-to-peer file sharing",
         "piece selection in BitTorrent swarms",
@@ -224,7 +224,7 @@ pub(super) const PLASMA_DISPLAYS: Topic = Topic {
     name: "plasma display panels",
     category: "physics.app-ph",
     fate: Fate::Dies { gone: 600 },
-    weight: 122,
+    weight: 132,
     subjects: &[
         "address discharge in plasma display panels",
         "phosphor degradation in plasma televisions",

@@ -50,10 +50,9 @@ pub(super) fn posterior(likelihoods: &NoiseWeights, prior: &NoiseWeights) -> Noi
 /// The weight of each model for one topic, summing to 1.
 pub(super) fn model_weights(fits: &[Fit], prior: &NoiseWeights) -> Vec<f64> {
     let most = most_evidence(fits);
-    let mut weights: Vec<f64> = fits.iter().map(|fit| prior[fit.noise] * (fit.log_evidence - most).exp()).collect();
+    let weights: Vec<f64> = fits.iter().map(|fit| prior[fit.noise] * (fit.log_evidence - most).exp()).collect();
     let sum: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= sum);
-    weights
+    weights.iter().map(|weight| weight / sum).collect()
 }
 
 fn most_evidence(fits: &[Fit]) -> f64 {

@@ -16,8 +16,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 /// Of the changes called significant in a corpus, the part that may be chance. Dates shuffled among documents then yield
-/// a call in at most one corpus of a hundred, before the sizes below are asked for.
-const FALSE_DISCOVERY_RATE: f64 = 0.01;
+/// a call in at most 3 corpora of a hundred, before the sizes below are asked for.
+const FALSE_DISCOVERY_RATE: f64 = 0.03;
 /// A fading topic's recent share is at most this part of its peak.
 const FADING: f64 = 0.5;
 /// With 97.5 % confidence a fading topic has lost at least a quarter of its expected share.
@@ -26,8 +26,10 @@ const FADING_HIGH: f64 = 0.75;
 const EXTINCT: f64 = 0.05;
 /// With 97.5 % confidence an extinct topic has lost at least three quarters of its expected share.
 const EXTINCT_HIGH: f64 = 0.25;
-/// A rising topic's recent share is at least this multiple of its share before.
+/// A rising topic's recent share is at least this multiple of its share over the first half of the time before.
 const RISING: f64 = 1.5;
+/// It is at least this multiple of its share over all the time before, so that what rose long ago and stayed is steady.
+const STILL_RISING: f64 = 1.2;
 /// An emerging topic's share over the first half of the time before the recent window is at most this part of its recent
 /// one.
 const ABSENT: f64 = 0.1;
@@ -51,7 +53,8 @@ pub enum Status {
     Fading,
     /// None of the others.
     Steady,
-    /// Significant rise, recent share at least 1.5 times that of all earlier periods, `fade` above 0.5.
+    /// Significant rise, recent share at least 1.5 times that of the first half of the earlier periods and 1.2 times
+    /// that of all of them, `fade` above 0.5.
     Rising,
     /// Significant rise, share over the first half of the earlier periods at most a tenth of the recent one, `fade` above
     /// 0.5.
@@ -228,14 +231,16 @@ fn status(change: &Change, series: &Series, width: usize, falls: bool, rises: bo
         return change.status;
     };
     let begin = series.counts.len() - width;
-    let part = |to: usize| share(&series.counts, &series.totals, 0, to);
+    let exceeds = |to: usize, multiple: f64| {
+        share(&series.counts, &series.totals, 0, to).is_some_and(|earlier| recent >= multiple * earlier)
+    };
     if falls && fade <= EXTINCT && high <= EXTINCT_HIGH {
         Status::Extinct
     } else if falls && fade <= FADING && high <= FADING_HIGH {
         Status::Fading
-    } else if rises && fade > FADING && part(begin.div_ceil(2)).is_some_and(|early| early <= ABSENT * recent) {
+    } else if rises && fade > FADING && exceeds(begin.div_ceil(2), 1.0 / ABSENT) {
         Status::Emerging
-    } else if rises && fade > FADING && part(begin).is_some_and(|earlier| recent >= RISING * earlier) {
+    } else if rises && fade > FADING && exceeds(begin.div_ceil(2), RISING) && exceeds(begin, STILL_RISING) {
         Status::Rising
     } else {
         Status::Steady

@@ -75,26 +75,27 @@ pub(super) fn beta_upper(a: f64, b: f64, x: f64) -> f64 {
     incomplete_beta(b, a, 1.0 - x)
 }
 
+/// Evaluates the fraction from its head, as ratios of successive convergents.
 fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     const TINY: f64 = 1e-300;
-    // The fraction settles in O(sqrt(max(a, b))) terms; 10,000 serves parameters of 10⁷.
+    // It settles in O(sqrt(max(a, b))) terms; 10,000 serves parameters of 10⁷.
     const MOST_TERMS: usize = 10_000;
     let away_from_zero = |value: f64| if value.abs() < TINY { TINY } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
-    let mut fraction = d;
+    let mut numerator = 1.0;
+    let mut denominator = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
+    let mut fraction = denominator;
     for term in 1..MOST_TERMS {
-        let m = term as f64;
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / away_from_zero(1.0 + even * d);
-        c = away_from_zero(1.0 + even / c);
-        fraction *= d * c;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / away_from_zero(1.0 + odd * d);
-        c = away_from_zero(1.0 + odd / c);
-        let step = d * c;
-        fraction *= step;
-        if (step - 1.0).abs() < 1e-14 {
+        let term = term as f64;
+        let place = a + 2.0 * term;
+        let even = term * (b - term) * x / ((place - 1.0) * place);
+        denominator = 1.0 / away_from_zero(1.0 + even * denominator);
+        numerator = away_from_zero(1.0 + even / numerator);
+        fraction *= denominator * numerator;
+        let odd = -(a + term) * (a + b + term) * x / (place * (place + 1.0));
+        denominator = 1.0 / away_from_zero(1.0 + odd * denominator);
+        numerator = away_from_zero(1.0 + odd / numerator);
+        fraction *= denominator * numerator;
+        if (denominator * numerator - 1.0).abs() < 1e-14 {
             break;
         }
     }

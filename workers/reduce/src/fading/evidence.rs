@@ -28,11 +28,26 @@ struct Span {
     periods: f64,
 }
 
+/// What a count's variance over its mean is believed to be.
+#[derive(Clone, Copy, Debug)]
+struct Scale<'a> {
+    noise: &'a NoiseWeights,
+    periods_per_step: f64,
+}
+
+impl Scale<'_> {
+    /// Averaged over the kinds of noise, at the mean count that an unchanged share gives the two spans.
+    fn dispersion(&self, recent: Span, earlier: Span) -> f64 {
+        let mean = (recent.count + earlier.count) / (recent.periods + earlier.periods) * self.periods_per_step;
+        self.noise.iter().zip(NOISES).map(|(weight, kind)| weight * kind.dispersion(mean)).sum()
+    }
+}
+
 /// Compares the last `width` periods with what came before.
 ///
-/// A fall is looked for below any span of `width`, twice, four times … as many periods, at half steps, and below all
-/// earlier time; a rise above all earlier time and above its first half. `periods_per_step` is that of the series that
-/// the noise was weighed on.
+/// A rise is looked for above all earlier time and above its first half. A fall is looked for below the same two, which
+/// half of the error is spent on, and with the other half below any span of `width`, twice, four times … as many periods,
+/// at half steps. `periods_per_step` is that of the series that the noise was weighed on.
 pub(super) fn surprise(series: &Series, width: usize, noise: &NoiseWeights, periods_per_step: usize) -> Surprise {
     let begin = series.counts.len() - width;
     let (counts, totals) =
@@ -43,24 +58,23 @@ pub(super) fn surprise(series: &Series, width: usize, noise: &NoiseWeights, peri
         periods: (to - from) as f64,
     };
     let recent = span(begin, series.counts.len());
-    let probability = |ranges: Vec<(usize, usize)>, tail: fn(f64, f64, f64) -> f64| {
-        let spans: Vec<Span> = ranges.into_iter().map(|(from, to)| span(from, to)).filter(|s| s.total > 0.0).collect();
-        let least =
-            spans.iter().map(|earlier| averaged(recent, *earlier, noise, periods_per_step, tail)).fold(1.0, f64::min);
-        (least * spans.len() as f64).min(1.0)
-    };
     if begin == 0 || recent.total == 0.0 {
         return Surprise { fall: 1.0, rise: 1.0 };
     }
-    Surprise {
-        fall: probability(spans_before(begin, width), fall_tail),
-        rise: probability(vec![(0, begin), (0, begin.div_ceil(2))], rise_tail),
-    }
+    let scale = Scale { noise, periods_per_step: periods_per_step as f64 };
+    let least = |ranges: &[(usize, usize)], tail: fn(f64, f64, f64) -> f64| {
+        let spans: Vec<Span> = ranges.iter().map(|&(from, to)| span(from, to)).filter(|s| s.total > 0.0).collect();
+        let least = spans.iter().map(|earlier| compare(recent, *earlier, scale, tail)).fold(1.0, f64::min);
+        (least * spans.len() as f64).min(1.0)
+    };
+    let whole = [(0, begin), (0, begin.div_ceil(2))];
+    let fall = least(&whole, fall_tail).min(least(&spans_before(begin, width), fall_tail));
+    Surprise { fall: (2.0 * fall).min(1.0), rise: least(&whole, rise_tail) }
 }
 
-/// Spans of dyadic lengths at half steps, counted from the end, and all of it.
+/// Spans of dyadic lengths at half steps, counted from the end.
 fn spans_before(end: usize, width: usize) -> Vec<(usize, usize)> {
-    let mut spans = vec![(0, end)];
+    let mut spans = Vec::new();
     let mut length = width;
     while length < end {
         let mut to = end;
@@ -73,23 +87,10 @@ fn spans_before(end: usize, width: usize) -> Vec<(usize, usize)> {
     spans
 }
 
-/// The tail probability, averaged over what is known of the noise.
-fn averaged(
-    recent: Span,
-    earlier: Span,
-    noise: &NoiseWeights,
-    periods_per_step: usize,
-    tail: fn(f64, f64, f64) -> f64,
-) -> f64 {
-    let share = (recent.count + earlier.count) / (recent.total + earlier.total);
-    let busiest = (recent.total / recent.periods).max(earlier.total / earlier.periods);
-    let mean = share * busiest * periods_per_step as f64;
-    let part = recent.total / (recent.total + earlier.total);
-    let weighted = noise.iter().zip(NOISES).filter(|(weight, _)| **weight > 0.0).map(|(weight, kind)| {
-        let dispersion = kind.dispersion(mean);
-        weight * tail(recent.count / dispersion, earlier.count / dispersion, part)
-    });
-    weighted.sum()
+/// The tail probability of counts scaled down to what they are worth.
+fn compare(recent: Span, earlier: Span, scale: Scale<'_>, tail: fn(f64, f64, f64) -> f64) -> f64 {
+    let dispersion = scale.dispersion(recent, earlier);
+    tail(recent.count / dispersion, earlier.count / dispersion, recent.total / (recent.total + earlier.total))
 }
 
 /// P(X ≤ recent) for X binomial of `recent + earlier` trials, each recent with probability `part`.
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn spans_lie_before_the_recent_window() {
         let spans = spans_before(10, 3);
-        assert!(spans.contains(&(0, 10)) && spans.contains(&(7, 10)) && spans.contains(&(4, 10)));
+        assert!(spans.contains(&(7, 10)) && spans.contains(&(4, 10)));
         assert!(spans.iter().all(|&(from, to)| from < to && to <= 10));
     }
 }

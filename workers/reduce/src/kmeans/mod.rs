@@ -1,13 +1,13 @@
 //! Turns a sample of vectors into centroids: mini-batch k-means on matrix products.
 //!
-//! [`fit()`] runs one schedule for either [`Engine`]: k-means++ seeding, mini-batches in hash order, passes over the whole
-//! sample until they stop paying, repair of empty clusters, canonical order. The engine of ours ([`MatrixKMeans`]) stands
-//! behind the traits of linfa (`FitWith`, `Predict`) and takes the same steps as linfa's own, batch by batch; only the
-//! arithmetic differs.
+//! [`fit()`] runs one schedule for either [`Engine`]: k-means++ seeding, mini-batches in hash order, passes over the
+//! whole sample until they stop paying, repair of empty clusters, canonical order. The engine of ours
+//! ([`MatrixKMeans`]) stands behind the traits of linfa (`FitWith`, `Predict`) and takes the same steps as linfa's own,
+//! batch by batch; only the arithmetic differs.
 //!
 //! Invariants: the centroids are a function of the sample, the parameters and the kind of CPU, whatever the number of
-//! threads. Each has at least one member in the sample by the scoring of [`crate::assign`]; a row scores the same in any
-//! block, and the sample's rows are rows of the corpus, so no cluster of the corpus is empty either. Label 0 is the
+//! threads. Each has at least one member in the sample by the scoring of [`crate::assign`]; a row scores the same in
+//! any block, and the sample's rows are rows of the corpus, so no cluster of the corpus is empty either. Label 0 is the
 //! largest cluster of the sample.
 //!
 //! Leaves to others: taking the sample, and labels for the corpus.

@@ -31,8 +31,8 @@ impl Default for Params {
 
 /// Returns the number of clusters for a corpus of `num_rows` documents where the user names none.
 ///
-/// 400 from 90,000 documents on, and 400·(n / 90,000)^¾ below, at least 1: 200 for 35,709 documents, 31 for 3,000, 2 for
-/// 100. The exponent lets topics grow with the corpus (96 documents each at 3,000, 225 at 90,000), so that a small
+/// 400 from 90,000 documents on, and 400·(n / 90,000)^¾ below, at least 1: 200 for 35,709 documents, 31 for 3,000, 2
+/// for 100. The exponent lets topics grow with the corpus (96 documents each at 3,000, 225 at 90,000), so that a small
 /// corpus has topics large enough to follow through the years and a large one is not split without end.
 #[must_use]
 pub fn default_clusters(num_rows: usize) -> usize {

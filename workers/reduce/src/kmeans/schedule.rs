@@ -1,6 +1,7 @@
 //! The schedule of a clustering: seeding, mini-batches, passes over the whole sample, repair, order.
 //!
-//! Invariant: both engines run the same schedule, and all that it decides depends on the sample and the parameters alone.
+//! Invariant: both engines run the same schedule, and all that it decides depends on the sample and the parameters
+//! alone.
 //!
 //! Leaves to others: a step ([`super::matrix_engine`]), the choice of seeds ([`super::seeding`]).
 
@@ -15,9 +16,9 @@ use crate::assign::{Inertia, assign};
 
 /// Rows that k-means++ chooses from, unless the clusters need more.
 ///
-/// On 35,709 abstracts of 384 dimensions, 4,096, 8,192 and 16,384 rows ended at inertias of 18,609, 18,590 and 18,572 with
-/// 100 clusters and 16,498, 16,466 and 16,486 with 400 (means of three seeds); choosing 400 took 0.6, 1.4 and 3.0 s of one
-/// core, where the whole fit takes 5.
+/// On 35,709 abstracts of 384 dimensions, 4,096, 8,192 and 16,384 rows ended at inertias of 18,609, 18,590 and 18,572
+/// with 100 clusters and 16,498, 16,466 and 16,486 with 400 (means of three seeds); choosing 400 took 0.6, 1.4 and 3.0
+/// s of one core, where the whole fit takes 5.
 const SEEDING_ROWS: usize = 8_192;
 
 /// Rows that k-means++ chooses from for each cluster, where that is more than [`SEEDING_ROWS`].

@@ -1,8 +1,8 @@
 //! Turns candidate rows into starting centroids: greedy k-means++ on matrix products.
 //!
 //! Each further centroid is drawn with probability proportional to its squared distance from those there are; of a few
-//! draws the one stays that lowers the sum of squared distances most. Only distances to the new candidates are computed,
-//! so k centroids of n rows cost O(n·k·d·trials).
+//! draws the one stays that lowers the sum of squared distances most. Only distances to the new candidates are
+//! computed, so k centroids of n rows cost O(n·k·d·trials).
 //!
 //! Invariant: the choice depends on the rows and the seed, not on the number of threads: sums are taken over chunks of
 //! fixed size and added in their order.

@@ -1,0 +1,95 @@
+//! Findings → what a person reads: tables in the terminal, one page, and JSON for programs.
+//!
+//! Invariant: pure functions on plain values. The same findings make the same bytes; nothing of when, where or how fast
+//! a run was made shows, and text from the corpus is shown, never obeyed ([`visible`]). Reading findings from a store
+//! and writing the page there are left to the caller.
+
+mod figures;
+#[cfg(test)]
+mod fixture;
+mod history;
+mod json;
+mod page;
+mod tally;
+mod terminal;
+mod text_table;
+mod visible;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use strata_shared::findings::{Findings, Status, Topic};
+use strata_shared::manifest::Manifest;
+
+pub use json::{json, json_text};
+pub use page::html;
+pub use tally::{TallyError, tally};
+pub use terminal::{View, terminal};
+
+/// Of a topic's representative documents, as many are shown.
+const REPRESENTATIVES: usize = 3;
+
+/// What a report is drawn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What the run found.
+    pub findings: Findings,
+    /// What became of the inputs.
+    pub manifest: Manifest,
+    /// Refused lines by reason, from [`tally`]; `None` where their list could not be read.
+    pub rejections: Option<Vec<(String, u64)>>,
+    /// Titles by id, of [`representative_ids`] as far as they could be read; may be empty.
+    pub titles: BTreeMap<String, String>,
+}
+
+/// The documents whose titles a report would show, if it were given them.
+#[must_use]
+pub fn representative_ids(findings: &Findings) -> BTreeSet<String> {
+    findings.topics.iter().flat_map(|topic| topic.representative_ids.iter().take(REPRESENTATIVES).cloned()).collect()
+}
+
+impl Report {
+    /// The extinct and the fading topics, the one most surely faded first.
+    fn fading(&self) -> Vec<&Topic> {
+        self.ranked(|topic| topic.fading_rank)
+    }
+
+    /// The emerging and the rising topics, the one most surely grown first.
+    fn emerging(&self) -> Vec<&Topic> {
+        self.ranked(|topic| topic.emerging_rank)
+    }
+
+    fn ranked(&self, rank: fn(&Topic) -> Option<i32>) -> Vec<&Topic> {
+        let mut ranked: Vec<&Topic> = self.findings.topics.iter().filter(|topic| rank(topic).is_some()).collect();
+        ranked.sort_by_key(|topic| rank(topic));
+        ranked
+    }
+
+    /// All topics, the largest first.
+    fn by_size(&self) -> Vec<&Topic> {
+        let mut topics: Vec<&Topic> = self.findings.topics.iter().collect();
+        topics.sort_by_key(|topic| (Reverse(topic.size), topic.label));
+        topics
+    }
+
+    /// How many topics have each status, from the dead to the newborn; those that none has are left out.
+    fn statuses(&self) -> Vec<(Status, usize)> {
+        let count = |status| self.findings.topics.iter().filter(|topic| topic.status == status).count();
+        Status::ALL.into_iter().map(|status| (status, count(status))).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The titles of a topic's representative documents, as far as they are known, nearest to its centroid first.
+    fn examples(&self, topic: &Topic) -> Vec<&str> {
+        let ids = topic.representative_ids.iter().take(REPRESENTATIVES);
+        ids.filter_map(|id| self.titles.get(id)).map(String::as_str).filter(|title| !title.is_empty()).collect()
+    }
+
+    /// Names the inputs, `a.jsonl, b.jsonl and 3 more`; `None` for a corpus of vectors only.
+    fn input_names(&self) -> Option<String> {
+        let inputs = &self.manifest.inputs;
+        let shown: Vec<&str> = inputs.iter().take(3).map(|input| input.name.as_str()).collect();
+        let more = inputs.len() - shown.len();
+        let names = shown.join(", ");
+        (!inputs.is_empty()).then(|| if more > 0 { format!("{names} and {more} more") } else { names })
+    }
+}

@@ -1,0 +1,149 @@
+//! What can go wrong between inputs and raw shards, and how the program should end.
+
+use std::io;
+
+use parquet::errors::ParquetError;
+use strata_shared::exit::{Classify, Exit};
+use strata_shared::manifest::ManifestError;
+use strata_shared::store::StoreError;
+use strata_shared::table::TableError;
+
+/// Why inputs did not become shards.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// The store did not give or take an object.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A table could not be read or made.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The store holds a manifest that cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// There is nothing to shard.
+    #[error("no INPUT: expected files, store URLs or `-`, or --vectors with a file")]
+    NoInput,
+    /// A setting is outside of what this stage can do.
+    #[error("{name}: found {found}, expected {expected}")]
+    Setting {
+        /// The setting, as its flag is spelled.
+        name: &'static str,
+        /// What was given.
+        found: String,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// Standard input is named twice.
+    #[error("input -: is given twice, and standard input can be read only once")]
+    StdinTwice,
+    /// An input is not there or may not be read.
+    #[error("input {input}: cannot be opened; expected a readable file, a store URL or `-`")]
+    Open {
+        /// The input as given.
+        input: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An input is a directory.
+    #[error("input {input}: is a directory, expected a file; name the files in it one by one")]
+    Directory {
+        /// The input as given.
+        input: String,
+    },
+    /// An input in a store is not there.
+    #[error("input {input}: is not in its store")]
+    Absent {
+        /// The input as given.
+        input: String,
+    },
+    /// An input could not be read to its end.
+    #[error("input {input}: cannot be read")]
+    Read {
+        /// The input as given.
+        input: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An input breaks off.
+    #[error("input {input}: breaks off in the middle of its compression, expected a whole file; fetch it again")]
+    Truncated {
+        /// The input as given.
+        input: String,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// An input's compression is damaged.
+    #[error("input {input}: cannot be decompressed, it is damaged; fetch it again")]
+    Damaged {
+        /// The input as given.
+        input: String,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// An input begins like Parquet and cannot be read as such.
+    #[error("input {input}: is not a readable Parquet file (truncated, damaged, or compressed in an unknown way?)")]
+    Parquet {
+        /// The input as given.
+        input: String,
+        /// What the reader says.
+        source: ParquetError,
+    },
+    /// A Parquet input lacks a column, or has it of another type.
+    #[error("input {input}: column {column}: found {found}, expected {expected}")]
+    Column {
+        /// The input as given.
+        input: String,
+        /// The column.
+        column: String,
+        /// What is there.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// No line of any input became a document.
+    #[error("no valid row in {lines} lines of {inputs}{first}; expected one JSON object a line, or Parquet")]
+    NoRow {
+        /// The inputs as given.
+        inputs: String,
+        /// All their lines.
+        lines: u64,
+        /// What the first refused line was refused for, if there was one.
+        first: String,
+    },
+    /// The store holds another corpus.
+    #[error(
+        "store {store}: holds a corpus already, and {difference}; shard into a new store, or give the same inputs again"
+    )]
+    OtherCorpus {
+        /// The store's URL.
+        store: String,
+        /// What differs.
+        difference: String,
+    },
+    /// Scratch space on the local disk failed.
+    #[error("{path}: scratch space for the shards cannot be used; free some, or set TMPDIR to another folder")]
+    Scratch {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The other half of the pipeline ended first; its own error is the one to tell.
+    #[error("the shards were abandoned")]
+    Abandoned,
+}
+
+impl Classify for ShardError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            Self::Table(error) => error.exit(),
+            Self::Manifest(error) => error.exit(),
+            Self::NoInput | Self::Setting { .. } | Self::StdinTwice | Self::Open { .. } => Exit::Configuration,
+            Self::Directory { .. } | Self::Absent { .. } | Self::OtherCorpus { .. } => Exit::Configuration,
+            Self::Read { .. } | Self::Scratch { .. } | Self::Abandoned => Exit::Retry,
+            Self::Truncated { .. } | Self::Damaged { .. } | Self::Parquet { .. } => Exit::Data,
+            Self::Column { .. } | Self::NoRow { .. } => Exit::Data,
+        }
+    }
+}

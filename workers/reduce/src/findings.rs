@@ -1,0 +1,164 @@
+//! Counts of the second pass and the lonely list → the tables of a run.
+
+use std::num::NonZeroUsize;
+
+use strata_shared::exit::Failure;
+use strata_shared::findings::{LonelyDocument, Status, TimelineEntry, Topic};
+use strata_shared::run_record::PeriodsRecord;
+
+use crate::config::Config;
+use crate::corpus::Corpus;
+use crate::fading::{self, Change, Period, Timeline};
+use crate::labelling::Labelling;
+use crate::lonely_list::LonelyList;
+
+/// Categories shown of each topic.
+const TOP_CATEGORIES: usize = 3;
+
+/// The tables of a run, and what a reader of them should know.
+#[derive(Debug)]
+pub struct Findings {
+    /// One entry a topic, in label order.
+    pub topics: Vec<Topic>,
+    /// One entry a topic and period.
+    pub timeline: Vec<TimelineEntry>,
+    /// Loneliest first.
+    pub lonely: Vec<LonelyDocument>,
+    /// What the periods cover.
+    pub periods: PeriodsRecord,
+    /// Sentences that the report shows.
+    pub notes: Vec<String>,
+}
+
+/// Measures every topic's change and puts the tables together.
+///
+/// # Errors
+/// [`Failure`] if no thread can be had.
+pub async fn make(
+    config: &Config,
+    corpus: &Corpus,
+    labelling: &Labelling,
+    lonely: &LonelyList,
+) -> Result<Findings, Failure> {
+    let recent = NonZeroUsize::new(config.settings.recent).unwrap_or(NonZeroUsize::MIN);
+    let settings = fading::Settings { recent, seed: config.settings.seed };
+    let timeline = labelling.timeline.clone();
+    let changes = config.compute(move || Ok(fading::measure(&timeline, settings))).await?;
+    Ok(Findings {
+        topics: topics(labelling, &changes),
+        timeline: timeline_entries(&labelling.timeline),
+        lonely: lonely.table(labelling),
+        periods: periods(&labelling.timeline, config.settings.recent),
+        notes: notes(config, corpus, labelling, lonely),
+    })
+}
+
+fn topics(labelling: &Labelling, changes: &[Change]) -> Vec<Topic> {
+    let fading = ranks(&fading::fading_order(changes), changes, |change| change.status.is_decline());
+    let emerging = ranks(&fading::emerging_order(changes), changes, |change| change.status.is_growth());
+    changes.iter().enumerate().map(|(label, change)| topic(labelling, label, change, fading[label], emerging[label])).collect()
+}
+
+/// The places of those topics in `order` for which `is_listed` holds, from 1.
+fn ranks(order: &[usize], changes: &[Change], is_listed: impl Fn(&Change) -> bool) -> Vec<Option<i32>> {
+    let mut ranks = vec![None; changes.len()];
+    let listed = order.iter().filter(|&&topic| is_listed(&changes[topic]));
+    listed.enumerate().for_each(|(at, &topic)| ranks[topic] = Some(at as i32 + 1));
+    ranks
+}
+
+fn topic(labelling: &Labelling, label: usize, change: &Change, fading: Option<i32>, emerging: Option<i32>) -> Topic {
+    let (name, days) = (&labelling.names[label], labelling.days[label]);
+    Topic {
+        label: label as i32,
+        name: name.name.clone(),
+        terms: name.terms.clone(),
+        size: labelling.sizes[label] as i64,
+        first: days.map(|(first, _)| first),
+        last: days.map(|(_, last)| last),
+        peak_period: change.peak_period.clone(),
+        peak_share: change.peak_share,
+        recent_share: change.recent_share,
+        fade: change.fade,
+        fade_low: change.fade_low,
+        fade_high: change.fade_high,
+        status: status(change.status),
+        top_categories: labelling.categories.of_topic(label, TOP_CATEGORIES),
+        representative_ids: labelling.representatives.of_topic(label),
+        fading_rank: fading,
+        emerging_rank: emerging,
+    }
+}
+
+const fn status(status: fading::Status) -> Status {
+    match status {
+        fading::Status::Extinct => Status::Extinct,
+        fading::Status::Fading => Status::Fading,
+        fading::Status::Steady => Status::Steady,
+        fading::Status::Rising => Status::Rising,
+        fading::Status::Emerging => Status::Emerging,
+        fading::Status::Undated => Status::Undated,
+    }
+}
+
+fn timeline_entries(timeline: &Timeline) -> Vec<TimelineEntry> {
+    let of_topic = |(label, counts): (usize, &Vec<u64>)| {
+        let entries = counts.iter().enumerate().map(move |(at, &count)| {
+            let total = timeline.totals[at];
+            TimelineEntry {
+                label: label as i32,
+                period: timeline.periods[at].first_day(),
+                count: count as i64,
+                total: total as i64,
+                share: if total == 0 { 0.0 } else { count as f64 / total as f64 },
+                complete: timeline.complete[at],
+            }
+        });
+        entries.collect::<Vec<_>>()
+    };
+    timeline.counts.iter().enumerate().flat_map(of_topic).collect()
+}
+
+fn periods(timeline: &Timeline, recent: usize) -> PeriodsRecord {
+    let complete: Vec<Period> = chosen(timeline, &timeline.complete);
+    let recent_first = complete.len().saturating_sub(recent);
+    let span = complete.get(recent_first).zip(complete.last()).map(|(&first, &last)| Period::span(first, last));
+    let incomplete: Vec<bool> = timeline.complete.iter().map(|complete| !complete).collect();
+    let flagged: Vec<bool> = timeline.thin.iter().zip(&timeline.lopsided).map(|(&thin, &lopsided)| thin || lopsided).collect();
+    let labels = |flags: &[bool]| chosen(timeline, flags).iter().map(ToString::to_string).collect();
+    PeriodsRecord {
+        undated: timeline.undated.iter().sum(),
+        recent: span,
+        incomplete: labels(&incomplete),
+        thin: labels(&flagged),
+    }
+}
+
+fn chosen(timeline: &Timeline, flags: &[bool]) -> Vec<Period> {
+    timeline.periods.iter().zip(flags).filter(|(_, flag)| **flag).map(|(&period, _)| period).collect()
+}
+
+fn notes(config: &Config, corpus: &Corpus, labelling: &Labelling, lonely: &LonelyList) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(lowered) = labelling.lowered {
+        notes.push(lowered.to_string());
+    }
+    if lonely.neighbours < config.settings.lonely_k {
+        notes.push(format!(
+            "the neighbour that decides on loneliness was lowered from {} to {}: the corpus has {} documents",
+            config.settings.lonely_k,
+            lonely.neighbours,
+            corpus.num_rows()
+        ));
+    }
+    let complete = labelling.timeline.num_complete();
+    if complete == 0 {
+        notes.push("no period is complete, so that nothing can be said of fading and emerging".into());
+    } else if complete <= config.settings.recent {
+        notes.push(format!(
+            "{complete} complete periods are not more than the {} recent ones, so that nothing can have faded",
+            config.settings.recent
+        ));
+    }
+    notes
+}

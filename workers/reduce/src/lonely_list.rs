@@ -1,0 +1,88 @@
+//! The lonely search over the store → the list as its table has it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use strata_shared::documents::Documents;
+use strata_shared::exit::{Classify, Failure};
+use strata_shared::findings::LonelyDocument;
+use strata_shared::run_record::LonelyRecord;
+use strata_shared::table::TableError;
+
+use crate::config::{Config, ReduceError};
+use crate::corpus::Corpus;
+use crate::labelling::Labelling;
+use crate::lonely::{Certificate, Entry, Lonely, LonelyError, Settings, search};
+
+/// What the search found, with the documents that it names.
+#[derive(Debug)]
+pub struct LonelyList {
+    /// How the list was come by.
+    pub certificate: Certificate,
+    /// The neighbour that decided.
+    pub neighbours: usize,
+    entries: Vec<Entry>,
+    documents: BTreeMap<usize, Documents>,
+}
+
+/// Searches the corpus for its loneliest documents, and reads what they are.
+///
+/// # Errors
+/// A shard that cannot be read any more.
+pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Result<LonelyList, Failure> {
+    let (source, bounds, short) =
+        (corpus.source(), Arc::clone(&labelling.bounds), Arc::clone(&labelling.short_rows));
+    let settings =
+        Settings { neighbours: config.settings.lonely_k, want: config.settings.lonely, ..Settings::default() };
+    let found = config
+        .compute(move || search(&source, &bounds, &|row| !short[row], settings).map_err(failure))
+        .await?;
+    let Lonely { entries, neighbours, certificate } = found;
+    let rows = entries.iter().flat_map(|entry| [entry.row, entry.nearest_row]);
+    let documents = corpus.documents(rows).await?;
+    Ok(LonelyList { certificate, neighbours, entries, documents })
+}
+
+fn failure(error: LonelyError<TableError>) -> Failure {
+    match error {
+        LonelyError::Source(error) | LonelyError::Ids(error) => Failure::new(error.exit(), error),
+        other => ReduceError::stage("lonely", other).into(),
+    }
+}
+
+impl LonelyList {
+    /// Returns the list as its table has it, loneliest first.
+    #[must_use]
+    pub fn table(&self, labelling: &Labelling) -> Vec<LonelyDocument> {
+        let rows = self.entries.iter().enumerate();
+        rows.filter_map(|(at, entry)| self.row(at, entry, labelling)).collect()
+    }
+
+    fn row(&self, at: usize, entry: &Entry, labelling: &Labelling) -> Option<LonelyDocument> {
+        let (document, nearest) = (self.documents.get(&entry.row)?, self.documents.get(&entry.nearest_row)?);
+        Some(LonelyDocument {
+            rank: at as i32 + 1,
+            id: document.id(0).to_owned(),
+            title: document.title(0).to_owned(),
+            created: document.created(0).and_then(DateTime::from_timestamp_micros),
+            categories: document.categories(0).to_owned(),
+            label: labelling.label(entry.row),
+            similarity: entry.similarity as f32,
+            nearest_id: Some(nearest.id(0).to_owned()),
+            nearest_title: Some(nearest.title(0).to_owned()),
+            nearest_similarity: Some(entry.nearest_similarity as f32),
+        })
+    }
+
+    /// Returns what the run's record keeps of the search.
+    #[must_use]
+    pub fn record(&self, listed: &[LonelyDocument], labelling: &Labelling) -> LonelyRecord {
+        LonelyRecord {
+            k: self.neighbours,
+            listed: listed.len(),
+            cutoff: self.certificate.cutoff,
+            too_short: labelling.short_rows.iter().filter(|&&short| short).count() as u64,
+        }
+    }
+}
