@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strata_shared::findings::{Findings, Status, Topic};
 use strata_shared::manifest::Manifest;
 
-pub use json::{json, json_text};
+pub use json::json;
 pub use page::html;
 pub use tally::{TallyError, tally};
 pub use terminal::{View, terminal};

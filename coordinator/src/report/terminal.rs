@@ -165,13 +165,13 @@ impl Sheet<'_> {
         let fading = self.report.fading();
         let recent = figures::window(self.report.findings.record.periods.recent.as_deref());
         if fading.is_empty() {
-            return self.heading("Fading and extinct", "") + &self.paragraph("no topic");
+            return self.heading("Fading and extinct", "") + &self.paragraph(self.no_topic());
         }
         let remark = format!("share of {recent} over a topic's highest, with its 95 % interval");
         let columns = [
             Column::right("#"),
             Column::flexible("topic"),
-            Column::left("share over time").spare(3),
+            Column::left("over time").spare(3),
             Column::right("docs").spare(1),
             Column::left("peak"),
             Column::right("share, %"),
@@ -201,12 +201,12 @@ impl Sheet<'_> {
         let emerging = self.report.emerging();
         let recent = figures::window(self.report.findings.record.periods.recent.as_deref());
         if emerging.is_empty() {
-            return self.heading("Emerging and rising", "") + &self.paragraph("no topic");
+            return self.heading("Emerging and rising", "") + &self.paragraph(self.no_topic());
         }
         let columns = [
             Column::right("#"),
             Column::flexible("topic"),
-            Column::left("share over time").spare(3),
+            Column::left("over time").spare(3),
             Column::right("docs").spare(1),
             Column::left("first"),
             Column::right("share, %"),
@@ -233,6 +233,10 @@ impl Sheet<'_> {
             Cell::usual(growth.unwrap_or_else(|| "new".into())),
             Cell::new(topic.status.as_str(), ink(topic.status)),
         ]
+    }
+
+    fn no_topic(&self) -> &'static str {
+        if self.history.num_complete() == 0 { "no topic: nothing is dated within a complete period" } else { "no topic" }
     }
 
     fn more(&self, found: usize) -> String {
@@ -272,7 +276,7 @@ impl Sheet<'_> {
         let topics = self.report.by_size();
         let columns = [
             Column::flexible("topic"),
-            Column::left("share over time").spare(1),
+            Column::left("over time").spare(1),
             Column::right("docs"),
             Column::right("recent, %"),
             Column::right("fade"),
@@ -329,13 +333,13 @@ fn lonely_rows(document: &LonelyDocument) -> Vec<Vec<Cell>> {
     let mut rows = vec![vec![
         Cell::usual(document.rank.to_string()),
         Cell::usual(title(&document.title)),
-        Cell::new(&visible::cut(&document.id, ID), Ink::Faint),
+        Cell::new(&shorten(&visible::plain(&document.id), ID), Ink::Faint),
         Cell::new(&document.created.map_or_else(|| NONE.into(), |day| day.format("%Y").to_string()), Ink::Faint),
         Cell::usual(figures::similarity(document.similarity)),
     ]];
     if let Some((id, similarity)) = document.nearest_id.as_deref().zip(document.nearest_similarity) {
         let nearest = format!("↳ {}", title(document.nearest_title.as_deref().unwrap_or_default()));
-        let cells = [nearest, visible::cut(id, ID).into_owned(), String::new(), figures::similarity(similarity)];
+        let cells = [nearest, shorten(&visible::plain(id), ID), String::new(), figures::similarity(similarity)];
         let faint = cells.iter().map(|text| Cell::new(text, Ink::Faint));
         rows.push(std::iter::once(Cell::usual("")).chain(faint).collect());
     }

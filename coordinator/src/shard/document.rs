@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use strata_shared::documents::Document;
@@ -206,8 +205,8 @@ impl<'a> RawFields<'a> {
 
     fn date(&self) -> Result<Date, serde_json::Error> {
         let created = match self.versions {
-            Some(versions) => serde_json::from_str::<FirstCreated>(versions.get())?.0,
-            None => None,
+            Some(versions) if versions.get().starts_with('[') => serde_json::from_str::<FirstCreated>(versions.get())?.0,
+            _ => None,
         };
         let (named, created, updated) = (value(self.date)?, value(created)?, value(self.update_date)?);
         Ok(Date::of(&named).or_else(|| Date::of(&created)).or_else(|| Date::of(&updated)))
@@ -342,7 +341,7 @@ struct FirstCreated<'a>(Option<&'a RawValue>);
 
 impl<'de> serde::Deserialize<'de> for FirstCreated<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Versions).map(Self)
+        deserializer.deserialize_seq(Versions).map(Self)
     }
 }
 
@@ -352,7 +351,7 @@ impl<'de> Visitor<'de> for Versions {
     type Value = Option<&'de RawValue>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("versions")
+        formatter.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {

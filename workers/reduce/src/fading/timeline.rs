@@ -5,7 +5,7 @@
 //! are thin or lopsided is told, and changes nothing. What the counts mean is left to `change`.
 
 use super::period::{Period, PeriodKind};
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -132,8 +132,9 @@ impl TimelineBuilder {
         if until.is_none() && self.breaks_off(&periods) {
             complete.last_mut().into_iter().for_each(|last| *last = false);
         }
+        let season = self.kind.per_year() as usize;
         Timeline {
-            thin: (0..periods.len()).map(|at| complete[at] && is_thin(&totals, &complete, at)).collect(),
+            thin: (0..periods.len()).map(|at| complete[at] && is_thin(&totals, &complete, at, season)).collect(),
             lopsided: (0..periods.len()).map(|at| self.is_lopsided(&periods, at)).collect(),
             counts: (0..self.num_topics).map(|topic| periods.iter().map(|p| of(p, topic)).collect()).collect(),
             undated: self.undated,
@@ -157,10 +158,10 @@ impl TimelineBuilder {
         let (before, after) = self
             .predecessors(last, earlier)
             .iter()
-            .map(|&period| self.split_at(period, self.last_offset(last)))
+            .map(|&period| self.split_at(period, self.last_place(last)))
             .fold((0, 0), |(a, b), (before, after)| (a + before, b + after));
         let beyond = after as f64 / (before + after).max(1) as f64;
-        let documents = self.split_at(last, i64::MAX).0;
+        let documents: u64 = self.days.range(last.first_day()..=last.last_day()).map(|(_, count)| count).sum();
         (1.0 - beyond).powf(documents as f64) <= BREAK_OFF_PROBABILITY
     }
 
@@ -172,29 +173,30 @@ impl TimelineBuilder {
         if same.is_empty() { filled().take(MOST_PREDECESSORS).collect() } else { same }
     }
 
-    /// Documents of the period up to a day counted from its first, and after it.
-    fn split_at(&self, period: Period, offset: i64) -> (u64, u64) {
+    /// Documents of the period up to a place in it, and after it.
+    fn split_at(&self, period: Period, last: Place) -> (u64, u64) {
         let days = self.days.range(period.first_day()..=period.last_day());
-        days.fold((0, 0), |(before, after), (day, count)| {
-            if (*day - period.first_day()).num_days() <= offset {
-                (before + count, after)
-            } else {
-                (before, after + count)
-            }
-        })
+        days.fold(
+            (0, 0),
+            |(before, after), (day, count)| {
+                if place(period, *day) <= last { (before + count, after) } else { (before, after + count) }
+            },
+        )
     }
 
-    fn last_offset(&self, period: Period) -> i64 {
+    fn last_place(&self, period: Period) -> Place {
         let last = self.days.range(period.first_day()..=period.last_day()).next_back();
-        last.map_or(0, |(day, _)| (*day - period.first_day()).num_days())
+        last.map_or((0, 0), |(day, _)| place(period, *day))
     }
 
-    /// Total variation distance to the pooled mix of up to two filled neighbours on each side, sampling noise allowed for.
+    /// Total variation distance to the pooled mix of up to two filled neighbours on each side, of the same season, sampling
+    /// noise allowed for.
     fn is_lopsided(&self, periods: &[Period], at: usize) -> bool {
         let Some(own) = self.mixes.get(&periods[at]) else { return false };
         let filled = |period: &&Period| self.mixes.contains_key(*period);
-        let before = periods[..at].iter().rev().filter(filled).take(2);
-        let after = periods[at + 1..].iter().filter(filled).take(2);
+        let season = self.kind.per_year() as usize;
+        let before = periods[..=at].iter().rev().step_by(season).skip(1).filter(filled).take(2);
+        let after = periods[at..].iter().step_by(season).skip(1).filter(filled).take(2);
         let mut around: BTreeMap<usize, u64> = BTreeMap::new();
         for (category, count) in before.chain(after).filter_map(|period| self.mixes.get(period)).flatten() {
             *around.entry(*category).or_default() += count;
@@ -216,16 +218,24 @@ impl TimelineBuilder {
     }
 }
 
-/// Compares with the geometric mean of both sides, each the mean of up to two filled complete neighbours; the last period
-/// with the side that there is. The first one of a growing archive is small and not thin.
-fn is_thin(totals: &[u64], complete: &[bool], at: usize) -> bool {
+/// Months since the period's first, and day of the month: the 28th of October is at the same place in every year.
+type Place = (i32, u32);
+
+fn place(period: Period, day: NaiveDate) -> Place {
+    (Period::of(PeriodKind::Month, period.first_day()).steps_to(Period::of(PeriodKind::Month, day)), day.day())
+}
+
+/// Compares with the geometric mean of both sides, each the mean of up to two filled complete neighbours of the same
+/// season, which are `season` periods apart; the last ones with the side that there is. The first ones of a growing
+/// archive are small and not thin.
+fn is_thin(totals: &[u64], complete: &[bool], at: usize, season: usize) -> bool {
     let side = |neighbours: &mut dyn Iterator<Item = usize>| {
         let filled: Vec<u64> =
             neighbours.filter(|&i| totals[i] > 0 && complete[i]).take(2).map(|i| totals[i]).collect();
         (!filled.is_empty()).then(|| filled.iter().sum::<u64>() as f64 / filled.len() as f64)
     };
-    let Some(before) = side(&mut (0..at).rev()) else { return false };
-    let after = side(&mut (at + 1..totals.len())).unwrap_or(before);
+    let Some(before) = side(&mut (0..=at).rev().step_by(season).skip(1)) else { return false };
+    let after = side(&mut (at..totals.len()).step_by(season).skip(1)).unwrap_or(before);
     let total = totals[at] as f64;
     total > 0.0 && total < THIN * (before * after).sqrt() && total < THIN_BESIDE * before.min(after)
 }
@@ -259,7 +269,7 @@ mod tests {
 
     #[test]
     fn years_that_all_end_in_october_are_complete() {
-        let days = [("2001-05-30", 20), ("2001-10-28", 20), ("2002-10-28", 20), ("2003-10-28", 20)];
+        let days = [("2003-05-30", 20), ("2003-10-28", 20), ("2004-10-28", 200), ("2005-10-28", 20)];
         assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, true]);
         assert!(timeline(PeriodKind::Quarter, None, &days).complete.iter().all(|&complete| complete));
     }
@@ -306,6 +316,18 @@ mod tests {
         };
         assert_eq!(marked(&timeline.thin), ["2006"]);
         assert_eq!(marked(&timeline.lopsided), ["2006"]);
+    }
+
+    #[test]
+    fn seasons_are_neither_thin_nor_lopsided() {
+        let mut builder = TimelineBuilder::new(PeriodKind::Quarter, 1);
+        for year in 2000..2010 {
+            for (month, venue, papers) in [(5, "icra", 30), (10, "iros", 90)] {
+                (0..papers).for_each(|_| builder.add(0, NaiveDate::from_ymd_opt(year, month, 1), venue).unwrap());
+            }
+        }
+        let timeline = builder.finish(None);
+        assert!(!timeline.thin.contains(&true) && !timeline.lopsided.contains(&true));
     }
 
     #[test]

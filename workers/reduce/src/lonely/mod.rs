@@ -6,7 +6,7 @@
 //! ascending order of that bound, tightens a cutoff with every round and stops at the first bound above it.
 //!
 //! Invariant: a document is dropped only on k neighbours really found above the cutoff, with the rounding of float32
-//! products allowed for ([`nearest::rounding_error`]) and everything within it settled in float64. The list is therefore
+//! products allowed for ([`rounding_error`]) and everything within it settled in float64. The list is therefore
 //! the one that brute force in float64 gives, whatever the blocks, the threads, the references and the sizes of rounds.
 //!
 //! Reading vectors, the titles of what is found, and the columns of its table are left to the caller.

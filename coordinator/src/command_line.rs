@@ -1,0 +1,279 @@
+//! The command line: what people type, and what each flag means.
+//!
+//! Flags beat environment variables (`STRATA_*`), which beat the configuration file, which beats the defaults here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use strata_shared::layout::{ModelName, RunName};
+use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes};
+use strata_shared::telemetry::LogFormat;
+
+/// Sees a whole corpus at once: which topics died, which are being born, which documents stand alone.
+#[derive(Debug, Parser)]
+#[command(name = "strata", version, subcommand_required = true, arg_required_else_help = true)]
+pub struct CommandLine {
+    /// A TOML file of settings, named as the flags are (rows-per-shard = 5000)
+    #[arg(long, env = "STRATA_CONFIG", global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Log lines: plain (with bars on a terminal) or json
+    #[arg(long, env = "STRATA_LOG_FORMAT", global = true, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `strata` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Stream inputs into raw shards
+    Shard(ShardCommand),
+    /// Embed the shards that have no vectors yet
+    Embed(EmbedCommand),
+    /// Find topics, their history and the lonely over all vectors
+    Reduce(ReduceCommand),
+    /// Shard, embed, reduce and report
+    Run(Box<RunCommand>),
+    /// Say what is there, missing or stale
+    Status(StatusCommand),
+    /// Show the findings of a finished run
+    Report(ReportCommand),
+    /// Show every setting in force, and where it comes from
+    Config,
+}
+
+/// `strata shard`.
+#[derive(Debug, Args)]
+pub struct ShardCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// What and how.
+    #[command(flatten)]
+    pub shard: ShardFlags,
+}
+
+/// `strata embed`.
+#[derive(Debug, Args)]
+pub struct EmbedCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// With what.
+    #[command(flatten)]
+    pub embed: EmbedFlags,
+}
+
+/// `strata reduce`.
+#[derive(Debug, Args)]
+pub struct ReduceCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// What to find.
+    #[command(flatten)]
+    pub reduce: ReduceFlags,
+}
+
+/// `strata run`.
+#[derive(Debug, Args)]
+pub struct RunCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// The inputs.
+    #[command(flatten)]
+    pub shard: ShardFlags,
+    /// The model.
+    #[command(flatten)]
+    pub embed: EmbedFlags,
+    /// The question.
+    #[command(flatten)]
+    pub reduce: ReduceFlags,
+}
+
+/// `strata status`.
+#[derive(Debug, Args)]
+pub struct StatusCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `strata report`.
+#[derive(Debug, Args)]
+pub struct ReportCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// What to show.
+    #[command(flatten)]
+    pub report: ReportFlags,
+}
+
+/// Where everything lies.
+#[derive(Debug, Args)]
+pub struct StoreFlags {
+    /// The store: a directory, or s3://bucket/prefix
+    #[arg(long, env = "STRATA_STORE", value_name = "URL")]
+    pub store: String,
+}
+
+/// How inputs become documents.
+#[derive(Debug, Args)]
+pub struct ShardFlags {
+    /// JSON lines (plain, .gz, .zst, - for stdin) or Parquet files
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Documents a shard
+    #[arg(long, env = "STRATA_ROWS_PER_SHARD", value_name = "N", default_value_t = 10_000)]
+    pub rows_per_shard: usize,
+    /// The longest line that is read
+    #[arg(long, env = "STRATA_MAX_LINE", value_name = "SIZE", default_value = "16MiB")]
+    pub max_line: String,
+    /// The field that names a document
+    #[arg(long, env = "STRATA_ID_FIELD", value_name = "FIELD", default_value = "id")]
+    pub id_field: String,
+    /// The field of the title
+    #[arg(long, env = "STRATA_TITLE_FIELD", value_name = "FIELD", default_value = "title")]
+    pub title_field: String,
+    /// The field of the text
+    #[arg(long, env = "STRATA_TEXT_FIELD", value_name = "FIELD", default_value = "abstract")]
+    pub text_field: String,
+    /// The field of the date [default: arXiv's versions[0].created, else update_date]
+    #[arg(long, env = "STRATA_DATE_FIELD", value_name = "FIELD")]
+    pub date_field: Option<String>,
+    /// The field of the categories
+    #[arg(long, env = "STRATA_CATEGORY_FIELD", value_name = "FIELD", default_value = "categories")]
+    pub category_field: String,
+    /// Vectors made elsewhere (.parquet by id, .npy by row): the map is skipped
+    #[arg(long, env = "STRATA_VECTORS", value_name = "FILE", requires = "model_name")]
+    pub vectors: Option<PathBuf>,
+    /// The name of the model that made those vectors
+    #[arg(long, env = "STRATA_MODEL_NAME", value_name = "NAME")]
+    pub model_name: Option<ModelName>,
+}
+
+impl ShardFlags {
+    /// Returns what the manifest records of the flags.
+    ///
+    /// # Errors
+    /// [`SettingError`] for what makes no sense.
+    pub fn settings(&self) -> Result<ShardSettings, SettingError> {
+        let settings = ShardSettings {
+            rows_per_shard: self.rows_per_shard,
+            max_line_bytes: parse_bytes("--max-line", &self.max_line)? as usize,
+            id_field: self.id_field.clone(),
+            title_field: self.title_field.clone(),
+            text_field: self.text_field.clone(),
+            date_field: self.date_field.clone(),
+            category_field: self.category_field.clone(),
+        };
+        settings.check()
+    }
+}
+
+/// How documents become vectors.
+#[derive(Debug, Args)]
+pub struct EmbedFlags {
+    /// The model's folder or URL [default: what deploy/setup.sh installed]
+    #[arg(long, env = "STRATA_MODEL", value_name = "DIR|URL")]
+    pub model: Option<String>,
+    /// Worker processes that share the threads of this machine
+    #[arg(long, env = "STRATA_WORKERS", value_name = "N", default_value_t = 1)]
+    pub workers: usize,
+    /// Threads in all [default: what the cgroup and the affinity mask leave]
+    #[arg(long, env = "STRATA_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    /// ONNX Runtime's library [default: what deploy/setup.sh installed]
+    #[arg(long, env = "STRATA_ONNXRUNTIME", value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// What to find, and how.
+#[derive(Debug, Args)]
+pub struct ReduceFlags {
+    /// The run's name [default: made of the corpus and the parameters]
+    #[arg(long, env = "STRATA_RUN", value_name = "NAME")]
+    pub run: Option<RunName>,
+    /// Whose vectors [default: those of the one model there is]
+    #[arg(long, env = "STRATA_VECTORS_OF", value_name = "NAME")]
+    pub vectors_of: Option<ModelName>,
+    /// Clusters [default: 400, fewer for a small corpus]
+    #[arg(long, env = "STRATA_CLUSTERS", value_name = "K")]
+    pub clusters: Option<usize>,
+    /// Length of the lonely list
+    #[arg(long, env = "STRATA_LONELY", value_name = "N", default_value_t = 100)]
+    pub lonely: usize,
+    /// The neighbour by whose distance loneliness is measured
+    #[arg(long, env = "STRATA_LONELY_K", value_name = "K", default_value_t = 5)]
+    pub lonely_k: usize,
+    /// Documents of fewer words stay out of the lonely list
+    #[arg(long, env = "STRATA_LONELY_MIN_WORDS", value_name = "N", default_value_t = 0)]
+    pub lonely_min_words: usize,
+    /// Length of the periods: year, quarter or month
+    #[arg(long, env = "STRATA_PERIOD", value_name = "PERIOD", default_value = "year")]
+    pub period: PeriodLength,
+    /// How many complete periods are recent
+    #[arg(long, env = "STRATA_RECENT", value_name = "N", default_value_t = 3)]
+    pub recent: usize,
+    /// The last day covered, YYYY-MM-DD [default: found from the data]
+    #[arg(long, env = "STRATA_UNTIL", value_name = "DATE")]
+    pub until: Option<String>,
+    /// The seed of every draw
+    #[arg(long, env = "STRATA_SEED", value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+    /// Memory that must suffice for the reduce, such as 4GiB
+    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = "4GiB")]
+    pub memory: String,
+    /// A FAISS factory string [default: by rows and dimensions]
+    #[arg(long, env = "STRATA_INDEX", value_name = "FACTORY")]
+    pub index: Option<String>,
+    /// The k-means engine: matrix or linfa
+    #[arg(long, env = "STRATA_KMEANS", value_name = "ENGINE", default_value = "matrix")]
+    pub kmeans: KmeansEngine,
+    /// Do a finished run again
+    #[arg(long, env = "STRATA_FORCE")]
+    pub force: bool,
+}
+
+impl ReduceFlags {
+    /// Returns what the run's record keeps of the flags.
+    ///
+    /// # Errors
+    /// [`SettingError`] for what makes no sense.
+    pub fn settings(&self) -> Result<ReduceSettings, SettingError> {
+        parse_bytes("--memory", &self.memory)?;
+        let settings = ReduceSettings {
+            clusters: self.clusters,
+            lonely: self.lonely,
+            lonely_k: self.lonely_k,
+            lonely_min_words: self.lonely_min_words,
+            period: self.period,
+            recent: self.recent,
+            until: self.until.clone(),
+            seed: self.seed,
+            index: self.index.clone(),
+            kmeans: self.kmeans,
+        };
+        settings.check()
+    }
+}
+
+/// What to show of a finished run.
+#[derive(Debug, Args)]
+pub struct ReportFlags {
+    /// The run [default: the newest finished one]
+    #[arg(long, env = "STRATA_RUN", value_name = "NAME")]
+    pub run: Option<RunName>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the page to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}

@@ -1,0 +1,143 @@
+//! `strata status`: what is there, missing or stale, stage by stage.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use serde::Serialize;
+use strata_shared::exit::{Exit, Failure};
+use strata_shared::layout::{self, ModelName, RunName};
+use strata_shared::manifest::Manifest;
+use strata_shared::run_record::{Latest, RunRecord};
+use strata_shared::store::Store;
+use strata_shared::vectors::VectorShard;
+
+use super::{Context, print};
+use crate::plan::{Finding, Progress};
+
+/// Footers that are read at once.
+const FOOTERS_AT_ONCE: usize = 16;
+
+#[derive(Debug, Serialize)]
+struct Status {
+    rows: u64,
+    shards: usize,
+    stages: Stages,
+    /// The vector stage, model by model.
+    models: BTreeMap<String, Progress>,
+    latest: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stages {
+    raw: Progress,
+    vectors: Progress,
+    runs: Progress,
+}
+
+/// `strata status`.
+///
+/// # Errors
+/// A store that cannot be read, or holds no corpus.
+pub async fn status(context: &Context, json: bool) -> Result<(), Failure> {
+    let status = look(&context.store).await?;
+    if json {
+        let text = serde_json::to_string_pretty(&status).map_err(|error| Failure::new(Exit::Data, error))?;
+        return print(&text);
+    }
+    print(&describe(&status))
+}
+
+async fn look(store: &Store) -> Result<Status, Failure> {
+    let (manifest, sha256) = Manifest::read(store).await?;
+    let mut models = BTreeMap::new();
+    for model in store.folders(&layout::vectors()).await? {
+        let progress = vectors(store, &manifest, &ModelName::new(&model)?).await?;
+        models.insert(model, progress);
+    }
+    let nothing = Progress { missing: manifest.shards.len(), ..Progress::default() };
+    let all = models.values().copied().reduce(|a, b| Progress {
+        done: a.done + b.done,
+        missing: a.missing + b.missing,
+        stale: a.stale + b.stale,
+    });
+    let stages = Stages {
+        raw: raw(store, &manifest).await?,
+        vectors: all.unwrap_or(nothing),
+        runs: runs(store, &sha256).await?,
+    };
+    let latest = Latest::read(store).await?.map(|run| run.to_string());
+    Ok(Status { rows: manifest.rows, shards: manifest.shards.len(), stages, models, latest })
+}
+
+async fn raw(store: &Store, manifest: &Manifest) -> Result<Progress, Failure> {
+    let sizes: BTreeMap<Path, u64> =
+        store.list(&Path::from("raw")).await?.into_iter().map(|object| (object.location, object.size)).collect();
+    let judge = |(key, bytes): (Path, u64)| match sizes.get(&key) {
+        None => Finding::Missing,
+        Some(size) if *size == bytes => Finding::Done,
+        Some(_) => Finding::Stale,
+    };
+    Ok(manifest.shards.iter().map(|shard| (Path::from(shard.key.as_str()), shard.bytes)).map(judge).collect())
+}
+
+/// Judges the vectors of every shard by `model`.
+///
+/// # Errors
+/// A store that cannot be read.
+pub(super) async fn vectors(store: &Store, manifest: &Manifest, model: &ModelName) -> Result<Progress, Failure> {
+    let findings = futures::stream::iter(manifest.shards.iter().enumerate())
+        .map(|(index, shard)| async move {
+            let key = layout::vector_shard(model, index);
+            Finding::of(VectorShard::open(store, &key, model, &shard.sha256, shard.rows as usize).await)
+        })
+        .buffered(FOOTERS_AT_ONCE);
+    let findings: Vec<Finding> = findings.try_collect().await?;
+    Ok(findings.into_iter().collect())
+}
+
+/// Judges every run: finished over this corpus, begun, or over another corpus.
+async fn runs(store: &Store, manifest_sha256: &str) -> Result<Progress, Failure> {
+    let mut findings = Vec::new();
+    for run in store.folders(&layout::runs()).await? {
+        let record = RunRecord::read_if_present(store, &RunName::new(&run)?).await?;
+        findings.push(match record {
+            None => Finding::Missing,
+            Some(record) if record.manifest_sha256 == manifest_sha256 => Finding::Done,
+            Some(_) => Finding::Stale,
+        });
+    }
+    Ok(findings.into_iter().collect())
+}
+
+/// Returns the one model whose vectors the store holds.
+///
+/// # Errors
+/// None or several.
+pub(super) async fn only_model(store: &Store) -> Result<ModelName, Failure> {
+    let models = store.folders(&layout::vectors()).await?;
+    match models.as_slice() {
+        [model] => Ok(ModelName::new(model)?),
+        [] => Err(Failure::new(Exit::Configuration, "the store holds no vectors; run `strata embed` first")),
+        _ => {
+            let reason = format!("the store holds vectors of several models; choose with --vectors-of: {}", models.join(", "));
+            Err(Failure::new(Exit::Configuration, reason))
+        }
+    }
+}
+
+fn describe(status: &Status) -> String {
+    let line = |name: &str, progress: &Progress, what: &str| {
+        format!("{name:<8} {:>7} done {:>7} missing {:>7} stale   {what}", progress.done, progress.missing, progress.stale)
+    };
+    let mut lines = vec![
+        format!("{} documents in {} shards", status.rows, status.shards),
+        line("raw", &status.stages.raw, "raw shards"),
+    ];
+    if status.models.is_empty() {
+        lines.push(line("vectors", &status.stages.vectors, "no model yet: strata embed"));
+    }
+    lines.extend(status.models.iter().map(|(model, progress)| line("vectors", progress, model)));
+    lines.push(line("runs", &status.stages.runs, status.latest.as_deref().unwrap_or("no finished run: strata reduce")));
+    lines.join("\n")
+}

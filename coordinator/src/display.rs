@@ -1,0 +1,166 @@
+//! Events → what a person sees on stderr: bars on a terminal, plain lines elsewhere, JSON where asked for.
+//!
+//! The only place that draws progress. Several workers of one stage make one bar.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use strata_shared::telemetry::{LogFormat, LogLine, PROGRESS};
+
+/// How often a stage says how far it is where there is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renderer {
+    Bars,
+    Plain,
+    Json,
+}
+
+/// Everything that a command has to say while it works.
+#[derive(Debug)]
+pub struct Display {
+    renderer: Renderer,
+    stages: Mutex<BTreeMap<String, Stage>>,
+}
+
+#[derive(Debug)]
+struct Stage {
+    /// Units done and in all, by worker.
+    workers: BTreeMap<String, (u64, u64)>,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    last_line: Option<Instant>,
+}
+
+impl Stage {
+    fn begin(bar: Option<ProgressBar>) -> Self {
+        Self { workers: BTreeMap::new(), bar, started: Instant::now(), last_line: None }
+    }
+
+    fn sums(&self) -> (u64, u64) {
+        self.workers.values().fold((0, 0), |(done, total), worker| (done + worker.0, total + worker.1))
+    }
+}
+
+impl Display {
+    /// Shows events as `format` says; bars only where stderr is a terminal.
+    #[must_use]
+    pub fn new(format: LogFormat) -> Self {
+        let renderer = match format {
+            LogFormat::Json => Renderer::Json,
+            LogFormat::Plain if std::io::stderr().is_terminal() => Renderer::Bars,
+            LogFormat::Plain => Renderer::Plain,
+        };
+        Self { renderer, stages: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Shows one event of `worker`.
+    pub fn show(&self, worker: &str, line: &LogLine) {
+        match (self.renderer, &line.stage, line.done, line.total) {
+            (Renderer::Json, ..) => self.json(worker, line),
+            (_, Some(stage), Some(done), Some(total)) if line.target == PROGRESS => {
+                self.progress(worker, stage, done, total, line.unit.as_deref().unwrap_or("units"));
+            }
+            _ if line.level == "INFO" => self.line(&line.message),
+            _ => self.line(&format!("{}: {}", line.level.to_lowercase(), line.message)),
+        }
+    }
+
+    /// Shows one line as it is, above the bars.
+    pub fn line(&self, text: &str) {
+        let text = printable(text);
+        let stages = self.lock();
+        match stages.values().find_map(|stage| stage.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn json(&self, worker: &str, line: &LogLine) {
+        let mut object = serde_json::json!(line);
+        object["program"] = worker.into();
+        let _guard = self.lock();
+        // A closed stderr leaves nothing to say.
+        let _ = writeln!(std::io::stderr(), "{object}");
+    }
+
+    fn progress(&self, worker: &str, name: &str, done: u64, total: u64, unit: &str) {
+        let mut stages = self.lock();
+        let bars = self.renderer == Renderer::Bars;
+        let stage = stages.entry(name.to_owned()).or_insert_with(|| Stage::begin(bars.then(|| bar(name, unit))));
+        stage.workers.insert(worker.to_owned(), (done, total));
+        let (done, total) = stage.sums();
+        if let Some(bar) = &stage.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+            if done == total {
+                bar.abandon();
+            }
+        } else if stage.last_line.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) || (done == total && done > 0) {
+            stage.last_line = Some(Instant::now());
+            eprintln!("{}", plain(name, unit, done, total, stage.started.elapsed()));
+        }
+    }
+
+    /// Leaves the bars as they stand.
+    pub fn finish(&self) {
+        self.lock().values().filter_map(|stage| stage.bar.as_ref()).for_each(ProgressBar::abandon);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Stage>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bar(name: &str, unit: &str) -> ProgressBar {
+    let template = if unit == "bytes" {
+        "{prefix:>8} {bar:30} {bytes:>11} of {total_bytes:11} {bytes_per_sec:>13}  {eta} left"
+    } else {
+        "{prefix:>8} {bar:30} {human_pos:>11} of {human_len:11} {per_sec:>13}  {eta} left"
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_prefix(name.to_owned()).with_style(style)
+}
+
+fn plain(name: &str, unit: &str, done: u64, total: u64, elapsed: Duration) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+    if total == 0 {
+        return format!("{name}: {done} {unit}");
+    }
+    let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
+    let percent = 100.0 * done as f64 / total as f64;
+    if done == 0 {
+        format!("{name}: {total} {unit} to go")
+    } else if done >= total {
+        format!("{name}: {done} {unit} in {:.1} s ({rate:.0} a second)", elapsed.as_secs_f64())
+    } else {
+        format!("{name}: {done} of {total} {unit} ({percent:.0} %), {rate:.0} a second, {left:.0} s left")
+    }
+}
+
+/// Shows control characters instead of obeying them: messages carry text from the corpus.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_lines_say_how_far_and_how_long() {
+        let line = plain("embed", "documents", 50, 200, Duration::from_secs(5));
+        assert_eq!(line, "embed: 50 of 200 documents (25 %), 10 a second, 15 s left");
+        assert_eq!(plain("shard", "bytes", 7, 0, Duration::from_secs(1)), "shard: 7 bytes");
+    }
+
+    #[test]
+    fn escape_sequences_in_messages_are_not_obeyed() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\u{FFFD}[2Jb");
+    }
+}

@@ -1,0 +1,131 @@
+//! Lines in order → documents without duplicates, refusals, and counts that add up.
+//!
+//! Invariant: `lines = rows + rejected + blank`, for each input and for all; of documents with the same id the first
+//! stays. What comes out is a function of the lines alone, however they were cut into batches.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use strata_shared::manifest::{InputEntry, Rejection};
+
+use super::document::{Candidate, Line, Refusal};
+use super::error::ShardError;
+use super::reason::Reason;
+use super::seen::SeenIds;
+use super::spool::{Spool, Spooled};
+use super::write::ShardSender;
+
+/// What became of the lines of all inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Documents.
+    pub rows: u64,
+    /// Refused lines.
+    pub rejected: u64,
+    /// Refused lines by reason.
+    pub reasons: BTreeMap<Reason, u64>,
+    /// Documents without a date.
+    pub undated: u64,
+    /// Documents, among those, with a date that could not be read.
+    pub unreadable_dates: u64,
+    /// The first refusal, for messages: `input:line: reason`.
+    pub first_refusal: Option<String>,
+}
+
+/// All that the lines of the inputs became, besides the shards.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    pub(super) tally: Tally,
+    pub(super) inputs: Vec<InputEntry>,
+    pub(super) rejected: Spooled,
+}
+
+/// Takes lines in order.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    shards: ShardSender,
+    rejected: Spool,
+    seen: SeenIds,
+    tally: Tally,
+    inputs: Vec<InputEntry>,
+    current: InputEntry,
+}
+
+impl Assembly {
+    /// Begins a corpus whose documents go to `shards`.
+    pub(super) fn new(shards: ShardSender) -> Self {
+        Self {
+            shards,
+            rejected: Spool::new(),
+            seen: SeenIds::new(),
+            tally: Tally::default(),
+            inputs: Vec::new(),
+            current: unread(String::new()),
+        }
+    }
+
+    /// Begins the input of this name.
+    pub(super) fn begin_input(&mut self, name: String) {
+        self.current = unread(name);
+    }
+
+    /// Ends the current input, whose bytes have this sha256.
+    pub(super) fn end_input(&mut self, sha256: String) {
+        let ended = std::mem::replace(&mut self.current, unread(String::new()));
+        self.inputs.push(InputEntry { sha256, ..ended });
+    }
+
+    /// Takes the next line; `text` gives what a rejection keeps of it, where the line itself does not.
+    ///
+    /// # Errors
+    /// [`ShardError::Abandoned`], or [`ShardError::Scratch`] where the refusals find no room.
+    pub(super) fn take(&mut self, line: Line, text: impl FnOnce() -> String) -> Result<(), ShardError> {
+        self.current.lines += 1;
+        match line {
+            Line::Blank => {
+                self.current.blank += 1;
+                Ok(())
+            }
+            Line::Refused(refusal) => self.refuse(refusal),
+            Line::Document(candidate) if self.seen.insert(candidate.id_hash) => self.accept(candidate),
+            Line::Document(candidate) => {
+                let (id, reason) = (Some(candidate.document.id), Reason::DuplicateId);
+                self.refuse(Refusal { reason, id, text: text() })
+            }
+        }
+    }
+
+    fn accept(&mut self, candidate: Candidate) -> Result<(), ShardError> {
+        self.tally.rows += 1;
+        self.tally.undated += u64::from(candidate.document.created.is_none());
+        self.tally.unreadable_dates += u64::from(candidate.unreadable_date);
+        self.shards.push(candidate.document)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Result<(), ShardError> {
+        let (input, line) = (self.current.name.clone(), self.current.lines);
+        self.tally.rejected += 1;
+        *self.tally.reasons.entry(refusal.reason).or_default() += 1;
+        self.tally.first_refusal.get_or_insert_with(|| format!("{input}:{line}: {}", refusal.reason));
+        let rejection =
+            Rejection { input, line, reason: refusal.reason.to_string(), id: refusal.id, text: refusal.text };
+        let written = serde_json::to_writer(&mut self.rejected, &rejection).map_err(std::io::Error::from);
+        written.and_then(|()| self.rejected.write_all(b"\n")).map_err(|source| ShardError::Scratch {
+            path: std::env::temp_dir().display().to_string(),
+            source,
+        })
+    }
+
+    /// Ends the corpus.
+    ///
+    /// # Errors
+    /// [`ShardError::Abandoned`] or [`ShardError::Scratch`].
+    pub(super) fn finish(self) -> Result<Assembled, ShardError> {
+        self.shards.finish()?;
+        Ok(Assembled { tally: self.tally, inputs: self.inputs, rejected: self.rejected.finish()? })
+    }
+}
+
+const fn unread(name: String) -> InputEntry {
+    InputEntry { name, lines: 0, blank: 0, sha256: String::new() }
+}

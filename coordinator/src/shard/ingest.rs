@@ -1,0 +1,113 @@
+//! Inputs → lines, in order: one thread reads and decompresses ahead, all cores parse, one takes the lines in order.
+//!
+//! Invariant: the order of the lines is that of the inputs, whatever the number of threads.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use rayon::prelude::*;
+use strata_shared::settings::ShardSettings;
+use strata_shared::telemetry::Progress;
+use tokio::runtime::Handle;
+
+use super::assemble::{Assembled, Assembly};
+use super::document::{Line, Refusal, read_line};
+use super::error::ShardError;
+use super::input::{Content, Input};
+use super::lines::{LineBatch, Lines, RawLine};
+use super::reason::{Reason, cut};
+use super::rows::{RowBatch, Rows};
+use super::write::ShardSender;
+
+/// How many batches may wait to be parsed.
+const BATCHES_AHEAD: usize = 2;
+
+/// What the reading thread has to say.
+enum Read {
+    Begin(String),
+    Lines(LineBatch),
+    Rows(RowBatch),
+    End { sha256: String },
+}
+
+/// Reads all inputs and sends their documents to `shards`; blocks.
+///
+/// # Errors
+/// [`ShardError`] for an input that cannot be read to its end, or shards that are no longer written.
+pub(super) fn ingest(
+    inputs: Vec<Input>,
+    settings: &ShardSettings,
+    shards: ShardSender,
+    progress: &Arc<Progress>,
+) -> Result<Assembled, ShardError> {
+    let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+    let (reader_settings, reader_progress, runtime) = (settings.clone(), Arc::clone(progress), Handle::current());
+    // Not a scoped thread: after an error nobody should wait for a read from standard input to return.
+    let reader = std::thread::spawn(move || read_all(&inputs, &reader_settings, &reader_progress, &runtime, &sender));
+    let mut assembly = Assembly::new(shards);
+    take_all(&receiver, settings, &mut assembly)?;
+    match reader.join() {
+        Ok(read) => read?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+    assembly.finish()
+}
+
+fn take_all(receiver: &Receiver<Read>, settings: &ShardSettings, assembly: &mut Assembly) -> Result<(), ShardError> {
+    for read in receiver {
+        match read {
+            Read::Begin(name) => assembly.begin_input(name),
+            Read::Lines(batch) => take_lines(&batch, settings, assembly)?,
+            Read::Rows(batch) => {
+                let rows: Vec<Line> = (0..batch.len()).into_par_iter().map(|row| batch.read_row(row)).collect();
+                rows.into_iter().enumerate().try_for_each(|(row, line)| assembly.take(line, || batch.text(row)))?;
+            }
+            Read::End { sha256 } => assembly.end_input(sha256),
+        }
+    }
+    Ok(())
+}
+
+fn take_lines(batch: &LineBatch, settings: &ShardSettings, assembly: &mut Assembly) -> Result<(), ShardError> {
+    let lines: Vec<Line> = batch.lines().par_iter().map(|line| parse(batch, line, settings)).collect();
+    let numbered = lines.into_iter().zip(batch.lines());
+    numbered.into_iter().try_for_each(|(line, raw)| assembly.take(line, || cut(batch.bytes(raw))))
+}
+
+fn parse(batch: &LineBatch, line: &RawLine, settings: &ShardSettings) -> Line {
+    let bytes = batch.bytes(line);
+    if line.is_too_long() {
+        return Line::Refused(Refusal { reason: Reason::TooLong, id: None, text: cut(bytes) });
+    }
+    read_line(bytes, settings)
+}
+
+fn read_all(
+    inputs: &[Input],
+    settings: &ShardSettings,
+    progress: &Arc<Progress>,
+    runtime: &Handle,
+    sender: &SyncSender<Read>,
+) -> Result<(), ShardError> {
+    let send = |read| sender.send(read).map_err(|_| ShardError::Abandoned);
+    inputs.iter().try_for_each(|input| {
+        send(Read::Begin(input.name()))?;
+        let sha256 = match Content::recognise(input.open(runtime, Arc::clone(progress))?)? {
+            Content::Lines(decoder) => {
+                let mut lines = Lines::new(decoder, settings.max_line_bytes);
+                while let Some(batch) = lines.next_batch()? {
+                    send(Read::Lines(batch))?;
+                }
+                lines.sha256()?
+            }
+            Content::Parquet(source) => {
+                let mut rows = Rows::open(source, input, settings)?;
+                while let Some(batch) = rows.next_batch()? {
+                    send(Read::Rows(batch))?;
+                }
+                rows.sha256()
+            }
+        };
+        send(Read::End { sha256 })
+    })
+}

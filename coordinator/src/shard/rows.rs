@@ -1,0 +1,356 @@
+//! A Parquet file → batches of rows, judged by the same rules as JSON lines.
+//!
+//! Invariant: columns are found by the same field names; rows keep their order and count from 1 as lines do. A file that
+//! cannot be sought (standard input, an object) is copied to scratch disk first.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use strata_shared::settings::ShardSettings;
+
+use super::dates;
+use super::document::{Date, Line, Record, Refusal, Value, judge};
+use super::error::ShardError;
+use super::input::{Input, Source};
+use super::reason::{Reason, cut};
+use super::spool::ScratchFile;
+use super::whitespace::normalise;
+
+/// The uncompressed bytes that a batch should have, as the file's own statistics foretell them.
+const BATCH_BYTES: i64 = 2 << 20;
+
+/// The most rows of a batch.
+const BATCH_ROWS: i64 = 8192;
+
+/// A Parquet input, opened.
+pub(super) struct Rows {
+    input: String,
+    reader: ParquetRecordBatchReader,
+    fields: Arc<RowFields>,
+    sha256: String,
+    /// Removed when this is dropped.
+    _scratch: Option<ScratchFile>,
+}
+
+/// Which columns mean what, and how long a row may be.
+#[derive(Debug)]
+struct RowFields {
+    settings: ShardSettings,
+    dates: Vec<String>,
+}
+
+/// Consecutive rows.
+pub(super) struct RowBatch {
+    fields: Arc<RowFields>,
+    id: TextColumn,
+    title: TextColumn,
+    text: TextColumn,
+    categories: CategoryColumn,
+    dates: Vec<DateColumn>,
+    num_rows: usize,
+}
+
+enum TextColumn {
+    Absent,
+    Text(StringArray),
+    Integers(StringArray),
+}
+
+enum CategoryColumn {
+    Absent,
+    Text(StringArray),
+    List(ListArray),
+}
+
+enum DateColumn {
+    Text(StringArray),
+    /// The column as it is, for what is null, and as microseconds.
+    Time(ArrayRef, ArrayRef),
+    /// arXiv's list of versions, and `created` of all of them.
+    Versions(ListArray, StringArray),
+}
+
+impl Rows {
+    /// Opens `source`, which begins like Parquet, and finds its columns.
+    ///
+    /// # Errors
+    /// [`ShardError::Parquet`], or [`ShardError::Column`] for one without an id, or without title and text.
+    pub(super) fn open(source: Source, input: &Input, settings: &ShardSettings) -> Result<Self, ShardError> {
+        let given = input.given().to_owned();
+        let (file, scratch, sha256) = source.into_file(input)?;
+        let unreadable = |source| ShardError::Parquet { input: given.clone(), source };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+        let fields = find_columns(&given, builder.schema(), settings)?;
+        let schema = builder.schema();
+        let wanted = |name: &String| fields.dates.contains(name) || fields.text_fields().contains(&name);
+        let roots: Vec<usize> =
+            schema.fields().iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(root, _)| root).collect();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        let rows = batch_rows(&builder);
+        let reader = builder.with_projection(mask).with_batch_size(rows).build().map_err(unreadable)?;
+        Ok(Self { input: given, reader, fields: Arc::new(fields), sha256, _scratch: scratch })
+    }
+
+    /// Returns the next rows, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`ShardError::Parquet`] where the file is damaged, [`ShardError::Column`] for a column that is no text.
+    pub(super) fn next_batch(&mut self) -> Result<Option<RowBatch>, ShardError> {
+        let unreadable =
+            |error| ShardError::Parquet { input: self.input.clone(), source: ParquetError::ArrowError(format!("{error}")) };
+        match self.reader.next().transpose().map_err(unreadable)? {
+            Some(batch) => RowBatch::new(&self.input, &self.fields, &batch).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the sha256 of the file.
+    pub(super) fn sha256(self) -> String {
+        self.sha256
+    }
+}
+
+impl Source {
+    /// Reads and hashes all bytes and returns them as a file that can be sought.
+    fn into_file(mut self, input: &Input) -> Result<(File, Option<ScratchFile>, String), ShardError> {
+        if let Some(file) = input.reopen()? {
+            return Ok((file, None, self.sha256()?));
+        }
+        let (scratch, mut file) = ScratchFile::create()?;
+        io::copy(&mut self, &mut file).map_err(|source| scratch.error(source))?;
+        Ok((file, Some(scratch), self.sha256()?))
+    }
+}
+
+impl RowFields {
+    fn text_fields(&self) -> [&String; 4] {
+        let settings = &self.settings;
+        [&settings.id_field, &settings.title_field, &settings.text_field, &settings.category_field]
+    }
+}
+
+/// Chooses the rows of a batch by the widest row group.
+fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
+    let groups = builder.metadata().row_groups().iter();
+    let widest = groups.map(|group| group.total_byte_size() / group.num_rows().max(1)).max().unwrap_or(0);
+    (BATCH_BYTES / widest.max(1)).clamp(1, BATCH_ROWS) as usize
+}
+
+fn find_columns(input: &str, schema: &Schema, settings: &ShardSettings) -> Result<RowFields, ShardError> {
+    let has = |name: &str| schema.field_with_name(name).is_ok();
+    let absent = |column: &str, expected: &str| ShardError::Column {
+        input: input.to_owned(),
+        column: column.to_owned(),
+        found: format!("none (there are {})", names(schema)),
+        expected: expected.to_owned(),
+    };
+    if !has(&settings.id_field) {
+        return Err(absent(&settings.id_field, "one that names each document; choose it by --id-field"));
+    }
+    if !has(&settings.title_field) && !has(&settings.text_field) {
+        let columns = format!("{} or {}", settings.title_field, settings.text_field);
+        return Err(absent(&columns, "one with text; choose it by --title-field or --text-field"));
+    }
+    let dates = match &settings.date_field {
+        Some(field) if !has(field) => return Err(absent(field, "one with dates, as --date-field says")),
+        Some(field) => vec![field.clone()],
+        // strata's own shards have `created`; the arXiv snapshot has the others.
+        None => ["created", "versions", "update_date"].into_iter().filter(|name| has(name)).map(str::to_owned).collect(),
+    };
+    Ok(RowFields { settings: settings.clone(), dates })
+}
+
+fn names(schema: &Schema) -> String {
+    schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
+}
+
+impl RowBatch {
+    fn new(input: &str, fields: &Arc<RowFields>, batch: &RecordBatch) -> Result<Self, ShardError> {
+        let settings = &fields.settings;
+        let text = |name: &String| {
+            batch.column_by_name(name).map_or(Ok(TextColumn::Absent), |column| text_column(input, name, column))
+        };
+        let dates = fields.dates.iter().filter_map(|name| Some((name, batch.column_by_name(name)?)));
+        Ok(Self {
+            id: text(&settings.id_field)?,
+            title: text(&settings.title_field)?,
+            text: text(&settings.text_field)?,
+            categories: category_column(input, &settings.category_field, batch)?,
+            dates: dates.map(|(name, column)| date_column(input, name, column)).collect::<Result<_, _>>()?,
+            fields: Arc::clone(fields),
+            num_rows: batch.num_rows(),
+        })
+    }
+
+    /// Returns the number of rows.
+    pub(super) const fn len(&self) -> usize {
+        self.num_rows
+    }
+
+    /// Reads one row.
+    pub(super) fn read_row(&self, row: usize) -> Line {
+        if self.text_bytes(row) > self.fields.settings.max_line_bytes {
+            return Line::Refused(Refusal { reason: Reason::TooLong, id: None, text: self.text(row) });
+        }
+        let record = Record {
+            id: self.id.value(row),
+            title: self.title.value(row),
+            text: self.text.value(row),
+            categories: self.categories.value(row),
+            date: self.dates.iter().fold(Date::Missing, |date, column| date.or_else(|| column.value(row))),
+        };
+        match judge(record) {
+            Ok(candidate) => Line::Document(candidate),
+            Err((reason, id)) => Line::Refused(Refusal { reason, id, text: self.text(row) }),
+        }
+    }
+
+    /// Returns what a rejection keeps of a row: its texts as a JSON object.
+    pub(super) fn text(&self, row: usize) -> String {
+        let settings = &self.fields.settings;
+        let columns =
+            [(&settings.id_field, &self.id), (&settings.title_field, &self.title), (&settings.text_field, &self.text)];
+        let object: serde_json::Map<String, serde_json::Value> = columns
+            .into_iter()
+            .map(|(name, column)| (name.clone(), column.text(row).map(|text| cut(text.as_bytes())).into()))
+            .collect();
+        cut(serde_json::Value::Object(object).to_string().as_bytes())
+    }
+
+    fn text_bytes(&self, row: usize) -> usize {
+        [&self.id, &self.title, &self.text].into_iter().filter_map(|column| column.text(row)).map(str::len).sum()
+    }
+}
+
+impl TextColumn {
+    fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text(texts) | Self::Integers(texts) if texts.is_valid(row) => Some(texts.value(row)),
+            _ => None,
+        }
+    }
+
+    fn value(&self, row: usize) -> Value<'_> {
+        match (self, self.text(row)) {
+            (_, None) => Value::Null,
+            (Self::Integers(_), Some(digits)) => Value::Integer(digits.into()),
+            (_, Some(text)) => Value::Text(text.into()),
+        }
+    }
+}
+
+impl CategoryColumn {
+    fn value(&self, row: usize) -> String {
+        match self {
+            Self::Text(texts) if texts.is_valid(row) => normalise(texts.value(row)),
+            Self::List(lists) if lists.is_valid(row) => {
+                let list = lists.value(row);
+                let words: Vec<&str> = list.as_string::<i32>().iter().flatten().collect();
+                normalise(&words.join(" "))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+impl DateColumn {
+    fn value(&self, row: usize) -> Date {
+        match self {
+            Self::Text(texts) if texts.is_valid(row) => Date::of(&Value::Text(texts.value(row).into())),
+            Self::Time(given, times) if given.is_valid(row) => {
+                let times = times.as_primitive::<TimestampMicrosecondType>();
+                let known = times.is_valid(row).then(|| dates::plausible_micros(times.value(row))).flatten();
+                known.map_or(Date::Unreadable, Date::Known)
+            }
+            Self::Versions(lists, created) if lists.is_valid(row) && lists.value_length(row) > 0 => {
+                let first = lists.value_offsets()[row] as usize;
+                if created.is_null(first) {
+                    return Date::Missing;
+                }
+                Date::of(&Value::Text(created.value(first).into()))
+            }
+            _ => Date::Missing,
+        }
+    }
+}
+
+fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_integer(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_integer(values),
+        kind => kind.is_integer(),
+    }
+}
+
+fn column_error(input: &str, column: &str, found: &DataType, expected: &str) -> ShardError {
+    ShardError::Column {
+        input: input.to_owned(),
+        column: column.to_owned(),
+        found: found.to_string(),
+        expected: expected.to_owned(),
+    }
+}
+
+fn converted(input: &str, name: &str, column: &ArrayRef, kind: &DataType) -> Result<ArrayRef, ShardError> {
+    cast(column, kind).map_err(|_| column_error(input, name, column.data_type(), &kind.to_string()))
+}
+
+fn strings(input: &str, name: &str, column: &ArrayRef) -> Result<StringArray, ShardError> {
+    Ok(converted(input, name, column, &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+fn text_column(input: &str, name: &str, column: &ArrayRef) -> Result<TextColumn, ShardError> {
+    match column.data_type() {
+        kind if is_text(kind) => strings(input, name, column).map(TextColumn::Text),
+        kind if is_integer(kind) => strings(input, name, column).map(TextColumn::Integers),
+        kind => Err(column_error(input, name, kind, "text (an id may be an integer)")),
+    }
+}
+
+fn category_column(input: &str, name: &str, batch: &RecordBatch) -> Result<CategoryColumn, ShardError> {
+    let Some(column) = batch.column_by_name(name) else { return Ok(CategoryColumn::Absent) };
+    match column.data_type() {
+        kind if is_text(kind) || is_integer(kind) => strings(input, name, column).map(CategoryColumn::Text),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            let kind = DataType::List(Arc::new(Field::new("element", DataType::Utf8, true)));
+            Ok(CategoryColumn::List(converted(input, name, column, &kind)?.as_list::<i32>().clone()))
+        }
+        kind => Err(column_error(input, name, kind, "text or a list of texts")),
+    }
+}
+
+fn date_column(input: &str, name: &str, column: &ArrayRef) -> Result<DateColumn, ShardError> {
+    match column.data_type() {
+        // An integer is a year, or a day as YYYYMMDD.
+        kind if is_text(kind) || is_integer(kind) => strings(input, name, column).map(DateColumn::Text),
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
+            // Without a zone it means UTC; with one the values are UTC already.
+            let kind = DataType::Timestamp(TimeUnit::Microsecond, None);
+            Ok(DateColumn::Time(Arc::clone(column), converted(input, name, column, &kind)?))
+        }
+        DataType::List(item) if matches!(item.data_type(), DataType::Struct(_)) => versions(input, name, column),
+        kind => Err(column_error(input, name, kind, "a timestamp, a date or text")),
+    }
+}
+
+fn versions(input: &str, name: &str, column: &ArrayRef) -> Result<DateColumn, ShardError> {
+    let lists = column.as_list::<i32>().clone();
+    let created = lists.values().as_struct().column_by_name("created").cloned();
+    let no_created = || column_error(input, name, column.data_type(), "a list of {created} as in the arXiv snapshot");
+    let created = strings(input, name, &created.ok_or_else(no_created)?)?;
+    Ok(DateColumn::Versions(lists, created))
+}
