@@ -139,7 +139,8 @@ fn find_file(arguments: &[OsString]) -> Option<PathBuf> {
 fn read_file(path: &Path) -> Result<Settings, ConfigurationError> {
     let path_buf = || path.to_owned();
     let text = std::fs::read_to_string(path).map_err(|source| ConfigurationError::Read { path: path_buf(), source })?;
-    let table: toml::Table = toml::from_str(&text).map_err(|source| ConfigurationError::Parse { path: path_buf(), source })?;
+    let table: toml::Table =
+        toml::from_str(&text).map_err(|source| ConfigurationError::Parse { path: path_buf(), source })?;
     let known = known_names();
     let mut settings = Settings::new();
     for (name, value) in table {
@@ -147,7 +148,8 @@ fn read_file(path: &Path) -> Result<Settings, ConfigurationError> {
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
             return Err(ConfigurationError::Unknown { path: path_buf(), name, known });
         }
-        let words = words(&value).map_err(|found| ConfigurationError::Kind { path: path_buf(), name: name.clone(), found })?;
+        let words =
+            words(&value).map_err(|found| ConfigurationError::Kind { path: path_buf(), name: name.clone(), found })?;
         settings.insert(name, words);
     }
     Ok(settings)
@@ -200,7 +202,8 @@ fn values(matches: &ArgMatches, file: &Settings) -> BTreeMap<String, Value> {
     if let Some(format) = matches.value_source("log_format")
         && format == ValueSource::CommandLine
     {
-        let given = matches.get_raw("log_format").and_then(|mut raw| raw.next()).map(|raw| raw.to_string_lossy().into());
+        let given =
+            matches.get_raw("log_format").and_then(|mut raw| raw.next()).map(|raw| raw.to_string_lossy().into());
         values.insert("log-format".into(), Value { value: given, source: "command line".into() });
     }
     values
@@ -208,7 +211,9 @@ fn values(matches: &ArgMatches, file: &Settings) -> BTreeMap<String, Value> {
 
 fn value(argument: &Arg, name: &str, file: &Settings) -> Value {
     let variable = argument.get_env().map(|variable| variable.to_string_lossy().into_owned());
-    if let Some((variable, set)) = variable.and_then(|variable| std::env::var(&variable).ok().map(|set| (variable, set))) {
+    if let Some((variable, set)) =
+        variable.and_then(|variable| std::env::var(&variable).ok().map(|set| (variable, set)))
+    {
         return Value { value: Some(set), source: format!("environment ({variable})") };
     }
     if let Some(words) = file.get(name) {

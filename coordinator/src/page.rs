@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use strata_shared::documents::Documents;
-use strata_shared::exit::Failure;
+use strata_shared::exit::{Exit, Failure};
 use strata_shared::findings::Findings;
 use strata_shared::layout::{self, RunName, run_file};
 use strata_shared::manifest::Manifest;
@@ -31,7 +31,7 @@ pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure
     let findings = Findings::read(store, &run, record).await?;
     let (manifest, _) = Manifest::read(store).await?;
     let rejected = store.get_if_present(&layout::rejected()).await?;
-    let rejections = rejected.map(|bytes| report::tally(bytes.as_ref())).transpose()?;
+    let rejections = rejected.map(|bytes| report::tally(bytes.as_ref())).transpose().map_err(|error| Failure::new(Exit::Data, error))?;
     let titles = titles(store, &manifest, report::representative_ids(&findings)).await?;
     Ok(Report { findings, manifest, rejections, titles })
 }

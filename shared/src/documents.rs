@@ -63,7 +63,8 @@ impl Documents {
     /// Never: the columns are built to their schema.
     #[must_use]
     pub fn from_rows(rows: &[Document]) -> Self {
-        let text = |of: fn(&Document) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
+        let text =
+            |of: fn(&Document) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(of))) };
         let created: TimestampMicrosecondArray = rows.iter().map(|row| row.created).collect();
         let columns = vec![
             text(|row| &row.id),
@@ -72,7 +73,9 @@ impl Documents {
             text(|row| &row.categories),
             Arc::new(created.with_timezone("UTC")),
         ];
-        Self { columns: RecordBatch::try_new(schema(), columns).expect("columns of equal length and the schema's types") }
+        Self {
+            columns: RecordBatch::try_new(schema(), columns).expect("columns of equal length and the schema's types"),
+        }
     }
 
     /// Wraps the columns of a raw shard, or of a vector shard's beginning.

@@ -135,8 +135,8 @@ impl Manifest {
     pub async fn read_if_present(store: &Store) -> Result<Option<(Self, String)>, ManifestError> {
         let key = layout::manifest();
         let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
-        let manifest: Self = serde_json::from_slice(&bytes)
-            .map_err(|source| ManifestError::Unreadable { key: key.clone(), source })?;
+        let manifest: Self =
+            serde_json::from_slice(&bytes).map_err(|source| ManifestError::Unreadable { key: key.clone(), source })?;
         manifest.check().map_err(|reason| ManifestError::Inconsistent { key, reason })?;
         Ok(Some((manifest, digest::sha256_hex(&bytes))))
     }

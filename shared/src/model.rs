@@ -32,7 +32,9 @@ const NAMELESS: &str = "model";
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// There is no such folder.
-    #[error("model {folder}: is not a folder, expected one laid out as sentence-transformers does; `bash deploy/setup.sh` installs one, --model names another")]
+    #[error(
+        "model {folder}: is not a folder, expected one laid out as sentence-transformers does; `bash deploy/setup.sh` installs one, --model names another"
+    )]
     Absent {
         /// What was given.
         folder: String,
@@ -147,7 +149,8 @@ impl Model {
             .ok_or_else(|| ModelError::Absent { folder: folder.display().to_string() })?;
         let modules = Modules::read(&folder)?;
         let settings = Settings::read(&modules)?;
-        let tokenizer = present(modules.transformer.join("tokenizer.json"), "the tokenizer, as a fast tokenizer saves it")?;
+        let tokenizer =
+            present(modules.transformer.join("tokenizer.json"), "the tokenizer, as a fast tokenizer saves it")?;
         let graph = find_graph(&folder, &modules.transformer)?;
         let fingerprint = fingerprint(&graph, &tokenizer, &settings)?;
         let name = ModelName::new(&format!("{}-{}", folder_name(&folder), &fingerprint[..FINGERPRINT_DIGITS]))?;
@@ -228,7 +231,8 @@ struct ModuleEntry {
 impl Modules {
     fn read(folder: &Path) -> Result<Self, ModelError> {
         let file = folder.join("modules.json");
-        let entries: Vec<ModuleEntry> = read_json(&file, "the model's parts in order, as sentence-transformers saves it")?;
+        let entries: Vec<ModuleEntry> =
+            read_json(&file, "the model's parts in order, as sentence-transformers saves it")?;
         let mut modules =
             Self { folder: folder.to_owned(), transformer: folder.to_owned(), pooling: None, normalizes: false };
         for entry in entries {
@@ -239,7 +243,8 @@ impl Modules {
                 "Pooling" => modules.pooling = Some(path),
                 "Normalize" => modules.normalizes = true,
                 _ => {
-                    let reason = format!("module {} found, expected Transformer, Pooling and Normalize only", entry.kind);
+                    let reason =
+                        format!("module {} found, expected Transformer, Pooling and Normalize only", entry.kind);
                     return Err(setting(&file, reason));
                 }
             }
@@ -345,7 +350,10 @@ impl PoolingConfig {
             [] => Err("no pooling mode is on, expected mean_tokens, cls_token or max_tokens".into()),
             several => {
                 let names: Vec<&str> = several.iter().map(|(name, _, _)| *name).collect();
-                Err(format!("pooling by {}, expected one of mean_tokens, cls_token and max_tokens", names.join(" and ")))
+                Err(format!(
+                    "pooling by {}, expected one of mean_tokens, cls_token and max_tokens",
+                    names.join(" and ")
+                ))
             }
         }
     }
@@ -356,7 +364,8 @@ fn read_pooling(
     config: &TransformerConfig,
     has_prompt: bool,
 ) -> Result<(Pooling, usize), ModelError> {
-    let unknown = |file: &Path| setting(file, "does not say how many dimensions a vector has, expected hidden_size".into());
+    let unknown =
+        |file: &Path| setting(file, "does not say how many dimensions a vector has, expected hidden_size".into());
     let Some(folder) = &modules.pooling else {
         let dim = config.hidden_size.ok_or_else(|| unknown(&modules.transformer.join("config.json")))?;
         return Ok((Pooling::InGraph, dim));
@@ -392,7 +401,10 @@ fn external_data(graph: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let entries = std::fs::read_dir(folder).map_err(file_error(folder, "listed"))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_file() && path.file_name().and_then(|file| file.to_str()).is_some_and(|file| is_external_data(file, name)))
+        .filter(|path| {
+            path.is_file()
+                && path.file_name().and_then(|file| file.to_str()).is_some_and(|file| is_external_data(file, name))
+        })
         .collect();
     files.sort();
     Ok(files)

@@ -80,7 +80,7 @@ impl ShardSettings {
 }
 
 /// The length of the periods over which shares are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PeriodLength {
     /// Calendar years.
@@ -99,6 +99,16 @@ impl PeriodLength {
             Self::Year => "year",
             Self::Quarter => "quarter",
             Self::Month => "month",
+        }
+    }
+
+    /// Returns the number of such periods in a year.
+    #[must_use]
+    pub const fn per_year(self) -> i32 {
+        match self {
+            Self::Year => 1,
+            Self::Quarter => 4,
+            Self::Month => 12,
         }
     }
 }
@@ -254,7 +264,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in [("1024", 1024), ("4GiB", 4 << 30), ("16 M", 16 << 20), ("500MB", 500_000_000), ("1.5k", 1536)] {
+        for (text, bytes) in
+            [("1024", 1024), ("4GiB", 4 << 30), ("16 M", 16 << 20), ("500MB", 500_000_000), ("1.5k", 1536)]
+        {
             assert_eq!(parse_bytes("--memory", text), Ok(bytes), "{text}");
         }
         for text in ["", "GiB", "4 parsecs", "-1", "1e400"] {

@@ -149,9 +149,7 @@ impl TableReader {
         let reader = Self { key: key.clone(), source, footer, schema: Arc::clone(builder.schema()) };
         match reader.metadata(FORMAT_KEY) {
             Some(found) if found == FORMAT.to_string() => Ok(reader),
-            found => {
-                Err(TableError::Format { key: key.clone(), found: found.unwrap_or_else(|| "none".into()) })
-            }
+            found => Err(TableError::Format { key: key.clone(), found: found.unwrap_or_else(|| "none".into()) }),
         }
     }
 

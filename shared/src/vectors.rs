@@ -138,8 +138,7 @@ pub fn encode(
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
         .map_err(|error| TableError::Encode(parquet::errors::ParquetError::General(error.to_string())))?;
     let content = content_sha256(documents.columns().column(0).as_string(), vectors);
-    let metadata =
-        [(RAW_SHA256, raw_sha256.to_owned()), (MODEL, model.to_string()), (CONTENT_SHA256, content)];
+    let metadata = [(RAW_SHA256, raw_sha256.to_owned()), (MODEL, model.to_string()), (CONTENT_SHA256, content)];
     table::encode(&[batch], &schema, &metadata)
 }
 
@@ -172,8 +171,9 @@ impl VectorShard {
             return Err(content(format!("has {} rows, its raw shard has {num_rows}", reader.num_rows())));
         }
         let dim = stored_dim(&reader).ok_or_else(|| content("has no vector column of fixed size".into()))?;
-        let content_sha256 =
-            reader.metadata(CONTENT_SHA256).ok_or_else(|| content(format!("has no {CONTENT_SHA256} in its metadata")))?;
+        let content_sha256 = reader
+            .metadata(CONTENT_SHA256)
+            .ok_or_else(|| content(format!("has no {CONTENT_SHA256} in its metadata")))?;
         Ok(Self { reader, dim, content_sha256 })
     }
 

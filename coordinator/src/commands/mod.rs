@@ -49,10 +49,8 @@ pub struct Context {
 /// What keeps the corpus from being whole.
 pub async fn shard(context: &Context, flags: ShardFlags) -> Result<(), Failure> {
     let settings = flags.settings()?;
-    let vectors = flags
-        .vectors
-        .zip(flags.model_name)
-        .map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
+    let vectors =
+        flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
     let outcome = sharding::run(sharding::Request { inputs: flags.inputs, settings, vectors }, &context.store).await?;
     describe::shards(&outcome);
     Ok(())
@@ -180,7 +178,12 @@ fn reduce_worker(context: &Context, flags: &ReduceFlags, run: &RunName, vectors_
 ///
 /// # Errors
 /// What keeps a stage from being finished; the same command goes on from there.
-pub async fn run(context: &Context, inputs: ShardFlags, flags: &EmbedFlags, question: &ReduceFlags) -> Result<(), Failure> {
+pub async fn run(
+    context: &Context,
+    inputs: ShardFlags,
+    flags: &EmbedFlags,
+    question: &ReduceFlags,
+) -> Result<(), Failure> {
     question.settings()?;
     let brought = inputs.vectors.as_ref().and(inputs.model_name.clone());
     // A model that cannot be used is told before hours of sharding, not after.

@@ -120,7 +120,8 @@ pub(super) async fn only_model(store: &Store) -> Result<ModelName, Failure> {
         [model] => Ok(ModelName::new(model)?),
         [] => Err(Failure::new(Exit::Configuration, "the store holds no vectors; run `strata embed` first")),
         _ => {
-            let reason = format!("the store holds vectors of several models; choose with --vectors-of: {}", models.join(", "));
+            let reason =
+                format!("the store holds vectors of several models; choose with --vectors-of: {}", models.join(", "));
             Err(Failure::new(Exit::Configuration, reason))
         }
     }
@@ -128,7 +129,10 @@ pub(super) async fn only_model(store: &Store) -> Result<ModelName, Failure> {
 
 fn describe(status: &Status) -> String {
     let line = |name: &str, progress: &Progress, what: &str| {
-        format!("{name:<8} {:>7} done {:>7} missing {:>7} stale   {what}", progress.done, progress.missing, progress.stale)
+        format!(
+            "{name:<8} {:>7} done {:>7} missing {:>7} stale   {what}",
+            progress.done, progress.missing, progress.stale
+        )
     };
     let mut lines = vec![
         format!("{} documents in {} shards", status.rows, status.shards),

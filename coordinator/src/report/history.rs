@@ -15,6 +15,7 @@ use strata_shared::settings::PeriodLength;
 pub(super) struct Period {
     /// As windows name it, `2007`, `2007-Q3` or `2007-08`.
     pub(super) name: String,
+    pub(super) first_day: NaiveDate,
     /// Dated documents of all topics.
     pub(super) total: i64,
     /// Whether the corpus covers it to its end.
@@ -60,7 +61,7 @@ impl History {
         for entry in &findings.timeline {
             periods.entry(entry.period).or_insert_with(|| {
                 let name = period_name(record.parameters.period, entry.period);
-                Period { thin: is_thin(&name), total: entry.total, complete: entry.complete, name }
+                Period { thin: is_thin(&name), total: entry.total, complete: entry.complete, first_day: entry.period, name }
             });
         }
         let positions: BTreeMap<NaiveDate, usize> = periods.keys().enumerate().map(|(at, day)| (*day, at)).collect();

@@ -236,7 +236,11 @@ impl Sheet<'_> {
     }
 
     fn no_topic(&self) -> &'static str {
-        if self.history.num_complete() == 0 { "no topic: nothing is dated within a complete period" } else { "no topic" }
+        if self.history.num_complete() == 0 {
+            "no topic: nothing is dated within a complete period"
+        } else {
+            "no topic"
+        }
     }
 
     fn more(&self, found: usize) -> String {
@@ -406,7 +410,7 @@ mod tests {
     fn hostile_text_is_shown() {
         let text = terminal(&fixture::hostile(), &view(100));
         assert!(!text.chars().any(|character| character != '\n' && visible::is_hidden(character)));
-        assert!(text.contains("␛[2J") && text.contains("⟨U+202E⟩"), "{text}");
+        assert!(text.contains("⟨ESC⟩[2J") && text.contains("⟨U+202E⟩"), "{text}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Foreign text → text that is shown and never obeyed.
 //!
 //! Titles, names and ids come from strangers. Characters that steer a terminal or a browser instead of being seen
-//! (controls, bidirectional marks, zero-width ones, line separators) become symbols that can be seen: ESC is `␛`, U+202E
-//! is `⟨U+202E⟩`. Invariant: what leaves this module holds none of them. What markup needs besides is left to
-//! `page::markup`.
+//! (controls, bidirectional marks, zero-width ones, line separators) become symbols that can be seen: an escape is
+//! `⟨ESC⟩`, U+202E is `⟨U+202E⟩`. Invariant: what leaves this module holds none of them. What markup needs besides is left
+//! to `page::markup`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -33,6 +33,12 @@ const HIDDEN: [(u32, u32); 19] = [
     (0xe_0000, 0xe_0fff),
 ];
 
+/// Abbreviations of the controls from U+0000 to U+001F (Unicode's `NameAliases.txt`); few fonts have their pictures.
+const CONTROLS: [&str; 32] = [
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI", "DLE", "DC1",
+    "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EOM", "SUB", "ESC", "FS", "GS", "RS", "US",
+];
+
 /// A stretch of text that is what it looks like, or the symbol of one character that is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -50,12 +56,8 @@ pub(super) fn is_hidden(character: char) -> bool {
 
 fn symbol(character: char) -> String {
     let code = u32::from(character);
-    let picture = match code {
-        0..=0x1f => char::from_u32(0x2400 + code),
-        0x7f => Some('\u{2421}'),
-        _ => None,
-    };
-    picture.map_or_else(|| format!("⟨U+{code:04X}⟩"), String::from)
+    let control = CONTROLS.get(code as usize);
+    control.map_or_else(|| format!("⟨U+{code:04X}⟩"), |name| format!("⟨{name}⟩"))
 }
 
 /// Takes text apart at its hidden characters.
@@ -121,9 +123,9 @@ mod tests {
 
     #[test]
     fn escapes_and_overrides_become_symbols() {
-        assert_eq!(plain("\u{1b}[31mred\u{9b}2J"), "␛[31mred⟨U+009B⟩2J");
+        assert_eq!(plain("\u{1b}[31mred\u{9b}2J"), "⟨ESC⟩[31mred⟨U+009B⟩2J");
         assert_eq!(plain("abc\u{202e}fed\u{2069}"), "abc⟨U+202E⟩fed⟨U+2069⟩");
-        assert_eq!(plain("a\0b\r\nc\u{7f}"), "a␀b␍␊c␡");
+        assert_eq!(plain("a\0b\r\nc\u{7f}"), "a⟨NUL⟩b⟨CR⟩⟨LF⟩c⟨U+007F⟩");
         assert_eq!(plain("zero\u{200b}width\u{feff}"), "zero⟨U+200B⟩width⟨U+FEFF⟩");
     }
 

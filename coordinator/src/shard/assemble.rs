@@ -8,6 +8,7 @@ use std::io::Write;
 
 use strata_shared::manifest::{InputEntry, Rejection};
 
+use super::bits::Bits;
 use super::document::{Candidate, Line, Refusal};
 use super::error::ShardError;
 use super::reason::Reason;
@@ -38,13 +39,16 @@ pub(super) struct Assembled {
     pub(super) tally: Tally,
     pub(super) inputs: Vec<InputEntry>,
     pub(super) rejected: Spooled,
+    /// Whether each line that is not blank became a document.
+    pub(super) accepted: Bits,
 }
 
 /// Takes lines in order.
 #[derive(Debug)]
 pub(super) struct Assembly {
-    shards: ShardSender,
+    shards: Option<ShardSender>,
     rejected: Spool,
+    accepted: Bits,
     seen: SeenIds,
     tally: Tally,
     inputs: Vec<InputEntry>,
@@ -52,11 +56,12 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    /// Begins a corpus whose documents go to `shards`.
-    pub(super) fn new(shards: ShardSender) -> Self {
+    /// Begins a corpus whose documents go to `shards`, or nowhere if those are there already.
+    pub(super) fn new(shards: Option<ShardSender>) -> Self {
         Self {
             shards,
             rejected: Spool::new(),
+            accepted: Bits::default(),
             seen: SeenIds::new(),
             tally: Tally::default(),
             inputs: Vec::new(),
@@ -75,7 +80,7 @@ impl Assembly {
         self.inputs.push(InputEntry { sha256, ..ended });
     }
 
-    /// Takes the next line; `text` gives what a rejection keeps of it, where the line itself does not.
+    /// Takes the next line; `text` gives what a rejection keeps of it, should its id have been seen before.
     ///
     /// # Errors
     /// [`ShardError::Abandoned`], or [`ShardError::Scratch`] where the refusals find no room.
@@ -96,24 +101,25 @@ impl Assembly {
     }
 
     fn accept(&mut self, candidate: Candidate) -> Result<(), ShardError> {
+        self.accepted.push(true);
         self.tally.rows += 1;
         self.tally.undated += u64::from(candidate.document.created.is_none());
         self.tally.unreadable_dates += u64::from(candidate.unreadable_date);
-        self.shards.push(candidate.document)
+        self.shards.as_mut().map_or(Ok(()), |shards| shards.push(candidate.document))
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Result<(), ShardError> {
         let (input, line) = (self.current.name.clone(), self.current.lines);
+        self.accepted.push(false);
         self.tally.rejected += 1;
         *self.tally.reasons.entry(refusal.reason).or_default() += 1;
         self.tally.first_refusal.get_or_insert_with(|| format!("{input}:{line}: {}", refusal.reason));
         let rejection =
             Rejection { input, line, reason: refusal.reason.to_string(), id: refusal.id, text: refusal.text };
         let written = serde_json::to_writer(&mut self.rejected, &rejection).map_err(std::io::Error::from);
-        written.and_then(|()| self.rejected.write_all(b"\n")).map_err(|source| ShardError::Scratch {
-            path: std::env::temp_dir().display().to_string(),
-            source,
-        })
+        written
+            .and_then(|()| self.rejected.write_all(b"\n"))
+            .map_err(|source| ShardError::Scratch { path: std::env::temp_dir().display().to_string(), source })
     }
 
     /// Ends the corpus.
@@ -121,8 +127,9 @@ impl Assembly {
     /// # Errors
     /// [`ShardError::Abandoned`] or [`ShardError::Scratch`].
     pub(super) fn finish(self) -> Result<Assembled, ShardError> {
-        self.shards.finish()?;
-        Ok(Assembled { tally: self.tally, inputs: self.inputs, rejected: self.rejected.finish()? })
+        self.shards.map_or(Ok(()), ShardSender::finish)?;
+        let rejected = self.rejected.finish()?;
+        Ok(Assembled { tally: self.tally, inputs: self.inputs, rejected, accepted: self.accepted })
     }
 }
 

@@ -39,8 +39,6 @@ pub(super) struct Candidate {
     pub(super) id_hash: IdHash,
     /// A date is given and cannot be read.
     pub(super) unreadable_date: bool,
-    /// What is kept of the line, should the id have been seen before; empty where the line is at hand.
-    pub(super) text: String,
 }
 
 /// A line that is no document.
@@ -139,6 +137,19 @@ pub(super) fn read_line(line: &[u8], settings: &ShardSettings) -> Line {
     }
 }
 
+/// Makes a document without text of an id.
+pub(super) fn read_id(id: Option<&str>) -> Line {
+    let refused = |reason| Line::Refused(Refusal { reason, id: id.map(str::to_owned), text: String::new() });
+    match id {
+        None => refused(Reason::NoId),
+        Some(id) if is_blank(id) => refused(Reason::EmptyId),
+        Some(id) => {
+            let document = Document { id: id.to_owned(), ..Document::default() };
+            Line::Document(Candidate { document, id_hash: seen::hash(id), unreadable_date: false })
+        }
+    }
+}
+
 /// Turns a record into a document, or says why it is none; the id goes along where it could be read.
 pub(super) fn judge(record: Record<'_>) -> Result<Candidate, (Reason, Option<String>)> {
     let id = match record.id {
@@ -155,7 +166,7 @@ pub(super) fn judge(record: Record<'_>) -> Result<Candidate, (Reason, Option<Str
     let id_hash = seen::hash(&id);
     let unreadable_date = record.date == Date::Unreadable;
     let document = Document { id, title, abstract_text, categories: record.categories, created: record.date.known() };
-    Ok(Candidate { document, id_hash, unreadable_date, text: String::new() })
+    Ok(Candidate { document, id_hash, unreadable_date })
 }
 
 fn string(value: &Value<'_>) -> Option<String> {
@@ -205,7 +216,9 @@ impl<'a> RawFields<'a> {
 
     fn date(&self) -> Result<Date, serde_json::Error> {
         let created = match self.versions {
-            Some(versions) if versions.get().starts_with('[') => serde_json::from_str::<FirstCreated>(versions.get())?.0,
+            Some(versions) if versions.get().starts_with('[') => {
+                serde_json::from_str::<FirstCreated>(versions.get())?.0
+            }
             _ => None,
         };
         let (named, created, updated) = (value(self.date)?, value(created)?, value(self.update_date)?);

@@ -120,6 +120,20 @@ pub enum ShardError {
         /// What differs.
         difference: String,
     },
+    /// A file of vectors made elsewhere does not fit, or is damaged.
+    #[error("vectors {file}: {reason}")]
+    Vectors {
+        /// The file as given.
+        file: String,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// Vector shards of this name hold other vectors.
+    #[error("{key}: was made from other vectors; choose another --model-name, or remove the folder")]
+    OtherVectors {
+        /// The first of them.
+        key: object_store::path::Path,
+    },
     /// Scratch space on the local disk failed.
     #[error("{path}: scratch space for the shards cannot be used; free some, or set TMPDIR to another folder")]
     Scratch {
@@ -140,10 +154,10 @@ impl Classify for ShardError {
             Self::Table(error) => error.exit(),
             Self::Manifest(error) => error.exit(),
             Self::NoInput | Self::Setting { .. } | Self::StdinTwice | Self::Open { .. } => Exit::Configuration,
-            Self::Directory { .. } | Self::Absent { .. } | Self::OtherCorpus { .. } => Exit::Configuration,
+            Self::Directory { .. } | Self::Absent { .. } | Self::OtherCorpus { .. } | Self::OtherVectors { .. } => Exit::Configuration,
             Self::Read { .. } | Self::Scratch { .. } | Self::Abandoned => Exit::Retry,
             Self::Truncated { .. } | Self::Damaged { .. } | Self::Parquet { .. } => Exit::Data,
-            Self::Column { .. } | Self::NoRow { .. } => Exit::Data,
+            Self::Column { .. } | Self::NoRow { .. } | Self::Vectors { .. } => Exit::Data,
         }
     }
 }

@@ -11,9 +11,10 @@ use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
 use super::assemble::{Assembled, Assembly};
-use super::document::{Line, Refusal, read_line};
+use super::document::{Line, Refusal, read_id, read_line};
 use super::error::ShardError;
 use super::input::{Content, Input};
+use super::join::VectorFile;
 use super::lines::{LineBatch, Lines, RawLine};
 use super::reason::{Reason, cut};
 use super::rows::{RowBatch, Rows};
@@ -30,18 +31,19 @@ enum Read {
     End { sha256: String },
 }
 
-/// Reads all inputs and sends their documents to `shards`; blocks.
+/// Reads all inputs and sends their documents to `shards`, if those are to be made; blocks.
 ///
 /// # Errors
 /// [`ShardError`] for an input that cannot be read to its end, or shards that are no longer written.
 pub(super) fn ingest(
     inputs: Vec<Input>,
     settings: &ShardSettings,
-    shards: ShardSender,
+    shards: Option<ShardSender>,
     progress: &Arc<Progress>,
+    runtime: &Handle,
 ) -> Result<Assembled, ShardError> {
     let (sender, receiver) = sync_channel(BATCHES_AHEAD);
-    let (reader_settings, reader_progress, runtime) = (settings.clone(), Arc::clone(progress), Handle::current());
+    let (reader_settings, reader_progress, runtime) = (settings.clone(), Arc::clone(progress), runtime.clone());
     // Not a scoped thread: after an error nobody should wait for a read from standard input to return.
     let reader = std::thread::spawn(move || read_all(&inputs, &reader_settings, &reader_progress, &runtime, &sender));
     let mut assembly = Assembly::new(shards);
@@ -51,6 +53,34 @@ pub(super) fn ingest(
         Err(panic) => std::panic::resume_unwind(panic),
     }
     assembly.finish()
+}
+
+/// Makes documents without text of the ids of a file of vectors, or of its row numbers where it has no ids; blocks.
+///
+/// # Errors
+/// [`ShardError`] for a file that cannot be read to its end, or shards that are no longer written.
+pub(super) fn ingest_ids(
+    input: &Input,
+    settings: &ShardSettings,
+    shards: Option<ShardSender>,
+    progress: &Arc<Progress>,
+    runtime: &Handle,
+) -> Result<Assembled, ShardError> {
+    let mut assembly = Assembly::new(shards);
+    assembly.begin_input(input.name());
+    let sha256 = input.open(runtime, Arc::clone(progress))?.sha256()?;
+    let file = VectorFile::open(input, &settings.id_field, runtime)?;
+    if file.has_ids() {
+        file.visit_ids(|id| assembly.take(read_id(id), || id.map(cut_id).unwrap_or_default()))?;
+    } else {
+        (0..file.num_rows()).try_for_each(|row| assembly.take(read_id(Some(&row.to_string())), String::new))?;
+    }
+    assembly.end_input(sha256);
+    assembly.finish()
+}
+
+fn cut_id(id: &str) -> String {
+    cut(id.as_bytes())
 }
 
 fn take_all(receiver: &Receiver<Read>, settings: &ShardSettings, assembly: &mut Assembly) -> Result<(), ShardError> {

@@ -3,7 +3,8 @@
 //! Invariant: what an input is, is told by its first bytes, not by its name; an input that breaks off in the middle of
 //! its compression is an error. Lines are left to [`super::lines`], rows to [`super::rows`].
 
-use std::io::{self, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
 use super::error::ShardError;
+use super::spool::ScratchFile;
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -90,10 +92,10 @@ impl Input {
     ///
     /// # Errors
     /// [`ShardError::Open`].
-    pub(super) fn reopen(&self) -> Result<Option<std::fs::File>, ShardError> {
+    pub(super) fn reopen(&self) -> Result<Option<File>, ShardError> {
         match &self.place {
             Place::File(path) if path.is_file() => {
-                std::fs::File::open(path).map(Some).map_err(|source| open_error(&self.given, source))
+                File::open(path).map(Some).map_err(|source| open_error(&self.given, source))
             }
             _ => Ok(None),
         }
@@ -106,10 +108,17 @@ impl Input {
     pub(super) fn open(&self, runtime: &Handle, progress: Arc<Progress>) -> Result<Source, ShardError> {
         let reader: Box<dyn Read + Send> = match &self.place {
             Place::Stdin => Box::new(io::stdin()),
-            Place::File(path) => Box::new(std::fs::File::open(path).map_err(|source| open_error(&self.given, source))?),
+            Place::File(path) => Box::new(File::open(path).map_err(|source| open_error(&self.given, source))?),
             Place::Object { store, key } => Box::new(ObjectReader::open(store, key, runtime.clone())?),
         };
-        Ok(Source { input: self.given.clone(), reader, hasher: Sha256::new(), progress, head: Vec::new(), failed: false })
+        Ok(Source {
+            input: self.given.clone(),
+            reader,
+            hasher: Sha256::new(),
+            progress,
+            head: Vec::new(),
+            failed: false,
+        })
     }
 }
 
@@ -193,6 +202,20 @@ impl Source {
     pub(super) fn sha256(self) -> Result<String, ShardError> {
         let input = self.input.clone();
         self.finish().map_err(|source| ShardError::Read { input, source })
+    }
+
+    /// Copies all bytes to scratch disk, where they can be sought, and returns their sha256.
+    ///
+    /// # Errors
+    /// [`ShardError::Read`], or [`ShardError::Scratch`] where the disk is full.
+    pub(super) fn into_scratch(mut self) -> Result<(File, ScratchFile, String), ShardError> {
+        let (scratch, mut file) = ScratchFile::create()?;
+        let copied = io::copy(&mut self, &mut file).and_then(|_| file.rewind());
+        match copied {
+            Ok(()) => Ok((file, scratch, self.sha256()?)),
+            Err(source) if self.failed => Err(ShardError::Read { input: self.input, source }),
+            Err(source) => Err(scratch.error(source)),
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 //! cannot be sought (standard input, an object) is copied to scratch disk first.
 
 use std::fs::File;
-use std::io;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
@@ -84,14 +83,19 @@ impl Rows {
     /// [`ShardError::Parquet`], or [`ShardError::Column`] for one without an id, or without title and text.
     pub(super) fn open(source: Source, input: &Input, settings: &ShardSettings) -> Result<Self, ShardError> {
         let given = input.given().to_owned();
-        let (file, scratch, sha256) = source.into_file(input)?;
+        let (file, scratch, sha256) = seekable(source, input)?;
         let unreadable = |source| ShardError::Parquet { input: given.clone(), source };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
         let fields = find_columns(&given, builder.schema(), settings)?;
         let schema = builder.schema();
         let wanted = |name: &String| fields.dates.contains(name) || fields.text_fields().contains(&name);
-        let roots: Vec<usize> =
-            schema.fields().iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(root, _)| root).collect();
+        let roots: Vec<usize> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| wanted(field.name()))
+            .map(|(root, _)| root)
+            .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let rows = batch_rows(&builder);
         let reader = builder.with_projection(mask).with_batch_size(rows).build().map_err(unreadable)?;
@@ -103,8 +107,10 @@ impl Rows {
     /// # Errors
     /// [`ShardError::Parquet`] where the file is damaged, [`ShardError::Column`] for a column that is no text.
     pub(super) fn next_batch(&mut self) -> Result<Option<RowBatch>, ShardError> {
-        let unreadable =
-            |error| ShardError::Parquet { input: self.input.clone(), source: ParquetError::ArrowError(format!("{error}")) };
+        let unreadable = |error| ShardError::Parquet {
+            input: self.input.clone(),
+            source: ParquetError::ArrowError(format!("{error}")),
+        };
         match self.reader.next().transpose().map_err(unreadable)? {
             Some(batch) => RowBatch::new(&self.input, &self.fields, &batch).map(Some),
             None => Ok(None),
@@ -117,16 +123,13 @@ impl Rows {
     }
 }
 
-impl Source {
-    /// Reads and hashes all bytes and returns them as a file that can be sought.
-    fn into_file(mut self, input: &Input) -> Result<(File, Option<ScratchFile>, String), ShardError> {
-        if let Some(file) = input.reopen()? {
-            return Ok((file, None, self.sha256()?));
-        }
-        let (scratch, mut file) = ScratchFile::create()?;
-        io::copy(&mut self, &mut file).map_err(|source| scratch.error(source))?;
-        Ok((file, Some(scratch), self.sha256()?))
+/// Hashes all bytes of `source` and returns them as a file that can be sought.
+fn seekable(source: Source, input: &Input) -> Result<(File, Option<ScratchFile>, String), ShardError> {
+    if let Some(file) = input.reopen()? {
+        return Ok((file, None, source.sha256()?));
     }
+    let (file, scratch, sha256) = source.into_scratch()?;
+    Ok((file, Some(scratch), sha256))
 }
 
 impl RowFields {
@@ -136,8 +139,8 @@ impl RowFields {
     }
 }
 
-/// Chooses the rows of a batch by the widest row group.
-fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
+/// Returns how many rows a batch should have to be of [`BATCH_BYTES`], by the widest row group.
+pub(super) fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> usize {
     let groups = builder.metadata().row_groups().iter();
     let widest = groups.map(|group| group.total_byte_size() / group.num_rows().max(1)).max().unwrap_or(0);
     (BATCH_BYTES / widest.max(1)).clamp(1, BATCH_ROWS) as usize
@@ -162,7 +165,9 @@ fn find_columns(input: &str, schema: &Schema, settings: &ShardSettings) -> Resul
         Some(field) if !has(field) => return Err(absent(field, "one with dates, as --date-field says")),
         Some(field) => vec![field.clone()],
         // strata's own shards have `created`; the arXiv snapshot has the others.
-        None => ["created", "versions", "update_date"].into_iter().filter(|name| has(name)).map(str::to_owned).collect(),
+        None => {
+            ["created", "versions", "update_date"].into_iter().filter(|name| has(name)).map(str::to_owned).collect()
+        }
     };
     Ok(RowFields { settings: settings.clone(), dates })
 }
@@ -281,7 +286,8 @@ impl DateColumn {
     }
 }
 
-fn is_text(kind: &DataType) -> bool {
+/// Tells whether values of this type are text.
+pub(super) fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
         DataType::Dictionary(_, values) => is_text(values),
@@ -289,7 +295,8 @@ fn is_text(kind: &DataType) -> bool {
     }
 }
 
-fn is_integer(kind: &DataType) -> bool {
+/// Tells whether values of this type are integers.
+pub(super) fn is_integer(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, values) => is_integer(values),
         kind => kind.is_integer(),

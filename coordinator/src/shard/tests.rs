@@ -9,24 +9,25 @@ use object_store::path::Path as Key;
 use proptest::prelude::*;
 use strata_shared::documents::Documents;
 use strata_shared::exit::{Classify, Exit};
-use strata_shared::layout;
+use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
 
-use super::{Outcome, Reason, Request, ShardError, run};
+use super::{Outcome, Reason, Request, ShardError, VectorsRequest, run};
 
 /// A folder for inputs, a store in memory, and a way to shard the one into the other.
 pub(super) struct Bench {
     pub(super) folder: tempfile::TempDir,
     pub(super) store: Store,
     pub(super) settings: ShardSettings,
+    pub(super) vectors: Option<VectorsRequest>,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, store: memory_store(), settings: ShardSettings::default() }
+        Self { folder, store: memory_store(), settings: ShardSettings::default(), vectors: None }
     }
 
     pub(super) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -37,7 +38,7 @@ impl Bench {
 
     pub(super) fn shard(&self, inputs: &[&Path]) -> Result<Outcome, ShardError> {
         let inputs = inputs.iter().map(|path| path.display().to_string()).collect();
-        let request = Request { inputs, settings: self.settings.clone() };
+        let request = Request { inputs, settings: self.settings.clone(), vectors: self.vectors.clone() };
         runtime().block_on(run(request, &self.store))
     }
 
@@ -105,7 +106,8 @@ fn reasons(bytes: &[u8]) -> (Bench, Vec<(u64, String, Option<String>)>) {
     assert_eq!(outcome.manifest.lines(), outcome.manifest.rows + outcome.manifest.rejected + blank(&outcome.manifest));
     let rejections = bench.rejections();
     assert_eq!(rejections.len() as u64, outcome.manifest.rejected);
-    let reasons = rejections.into_iter().map(|rejection| (rejection.line - 1, rejection.reason, rejection.id)).collect();
+    let reasons =
+        rejections.into_iter().map(|rejection| (rejection.line - 1, rejection.reason, rejection.id)).collect();
     (bench, reasons)
 }
 
@@ -281,7 +283,8 @@ fn a_date_that_cannot_be_read_becomes_null_and_is_counted() {
     let bench = Bench::new();
     let outcome = bench.shard(&[&bench.file("a.jsonl", lines.as_bytes())]).unwrap();
     let (tally, shard) = (outcome.tally.unwrap(), &bench.documents()[0]);
-    let days: Vec<Option<i64>> = (0..shard.len()).map(|row| shard.created(row).map(|micros| micros / 86_400_000_000)).collect();
+    let days: Vec<Option<i64>> =
+        (0..shard.len()).map(|row| shard.created(row).map(|micros| micros / 86_400_000_000)).collect();
     assert_eq!(days, [Some(13_605), Some(14_610), Some(14_975), None, None, None, None]);
     assert_eq!((tally.undated, outcome.manifest.undated, tally.unreadable_dates), (4, 4, 3));
 }
@@ -330,7 +333,8 @@ fn the_longest_line_allowed_is_read() {
 fn duplicates_are_found_across_inputs_and_the_first_stays() {
     let bench = Bench::new();
     let first = bench.file("first.jsonl", b"{\"id\":\"a\"}\n{\"id\":\"a\",\"title\":\"first\"}\n");
-    let second = bench.file("second.jsonl.gz", &gzip(b"{\"id\":\"a\",\"title\":\"second\"}\n{\"id\":\"b\",\"title\":\"b\"}"));
+    let second =
+        bench.file("second.jsonl.gz", &gzip(b"{\"id\":\"a\",\"title\":\"second\"}\n{\"id\":\"b\",\"title\":\"b\"}"));
     let manifest = bench.shard(&[&first, &second]).unwrap().manifest;
     assert_eq!((bench.documents()[0].title(0), manifest.rows, manifest.rejected), ("first", 2, 2));
     let names: Vec<&str> = manifest.inputs.iter().map(|input| input.name.as_str()).collect();
@@ -432,7 +436,10 @@ fn measure() {
     let input = std::env::var("STRATA_MEASURE_INPUT").unwrap();
     let store = Store::open(&std::env::var("STRATA_MEASURE_STORE").unwrap()).unwrap();
     let began = std::time::Instant::now();
-    let request = Request { inputs: vec![input], settings: ShardSettings::default() };
+    let vectors = std::env::var("STRATA_MEASURE_VECTORS").ok();
+    let vectors =
+        vectors.map(|file| VectorsRequest { file: file.into(), model_name: ModelName::new("measured").unwrap() });
+    let request = Request { inputs: vec![input], settings: ShardSettings::default(), vectors };
     let outcome = runtime().block_on(run(request, &store)).unwrap();
     println!("{:?} {} rows {:?}", began.elapsed(), outcome.manifest.rows, outcome.tally);
 }

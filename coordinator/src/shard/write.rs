@@ -64,7 +64,8 @@ impl ShardSender {
     /// # Errors
     /// [`ShardError::Abandoned`] if the shards are no longer written.
     pub(super) fn push(&mut self, document: Document) -> Result<(), ShardError> {
-        self.bytes += document.id.len() + document.title.len() + document.abstract_text.len() + document.categories.len();
+        self.bytes +=
+            document.id.len() + document.title.len() + document.abstract_text.len() + document.categories.len();
         self.documents.push(document);
         self.rows += 1;
         let last = self.rows == self.rows_per_shard;
@@ -108,10 +109,7 @@ impl ShardSender {
 ///
 /// # Errors
 /// The store's, or [`ShardError::Scratch`]; the sender learns of it by [`ShardError::Abandoned`].
-pub(super) async fn write_shards(
-    store: &Store,
-    jobs: mpsc::Receiver<ShardJob>,
-) -> Result<Vec<ShardEntry>, ShardError> {
+pub(super) async fn write_shards(store: &Store, jobs: mpsc::Receiver<ShardJob>) -> Result<Vec<ShardEntry>, ShardError> {
     let num_encoders = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_ENCODERS);
     stream::unfold(jobs, |mut jobs| async { jobs.recv().await.map(|job| (job, jobs)) })
         .map(|job| write_shard(store, job))
@@ -122,7 +120,7 @@ pub(super) async fn write_shards(
 
 async fn write_shard(store: &Store, job: ShardJob) -> Result<ShardEntry, ShardError> {
     let key = layout::raw_shard(job.index);
-    let (rows, spooled) = super::unwind(tokio::task::spawn_blocking(move || encode(&job.pieces)).await)?;
+    let (rows, spooled) = super::blocking(move || encode(&job.pieces)).await?;
     let entry = ShardEntry { key: key.to_string(), rows, bytes: spooled.bytes, sha256: spooled.sha256.clone() };
     spooled.put(store, &key).await?;
     Ok(entry)

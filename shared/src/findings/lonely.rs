@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float32Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Float32Type, Int32Type, Schema, SchemaRef, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
@@ -54,7 +56,9 @@ fn schema() -> SchemaRef {
 }
 
 pub(super) fn encode(lonely: &[LonelyDocument]) -> Result<Vec<u8>, TableError> {
-    let text = |of: fn(&LonelyDocument) -> Option<&str>| -> ArrayRef { Arc::new(lonely.iter().map(of).collect::<StringArray>()) };
+    let text = |of: fn(&LonelyDocument) -> Option<&str>| -> ArrayRef {
+        Arc::new(lonely.iter().map(of).collect::<StringArray>())
+    };
     let created = lonely.iter().map(|entry| entry.created.map(|time| time.timestamp_micros()));
     let created = created.collect::<TimestampMicrosecondArray>().with_timezone("UTC");
     let columns: Vec<ArrayRef> = vec![

@@ -17,28 +17,30 @@ use super::{date_of, days_since_1970, encode as encode_columns};
 use crate::store::Store;
 use crate::table::{TableError, TableReader};
 
-/// What has become of a topic; the README defines each word.
+/// What has become of a topic's share. A topic that meets several definitions gets the first of extinct, fading, emerging,
+/// rising. Shares are measured and tested by the reduce, whose thresholds these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Gone from the recent periods.
+    /// Significant decline, `fade` at most 0.05 and `fade_high` at most 0.25.
     Extinct,
-    /// Its share has fallen.
+    /// Significant decline, `fade` at most 0.5 and `fade_high` at most 0.75.
     Fading,
-    /// Its share holds, or its change cannot be told from chance.
+    /// None of the others.
     Steady,
-    /// Its share has grown.
+    /// Significant rise, recent share at least 1.5 times that of the first half of the earlier periods and 1.2 times
+    /// that of all of them, `fade` above 0.5.
     Rising,
-    /// New among the recent periods.
+    /// Significant rise, share over the first half of the earlier periods at most a tenth of the recent one, `fade` above
+    /// 0.5.
     Emerging,
-    /// None of its documents is dated.
+    /// No document is dated within a complete period.
     Undated,
 }
 
 impl Status {
     /// All of them, from the dead to the newborn.
-    pub const ALL: [Self; 6] =
-        [Self::Extinct, Self::Fading, Self::Steady, Self::Rising, Self::Emerging, Self::Undated];
+    pub const ALL: [Self; 6] = [Self::Extinct, Self::Fading, Self::Steady, Self::Rising, Self::Emerging, Self::Undated];
 
     /// Returns the word that tables use.
     #[must_use]
@@ -52,6 +54,18 @@ impl Status {
             Self::Undated => "undated",
         }
     }
+
+    /// Tells whether it is a call of decline.
+    #[must_use]
+    pub const fn is_decline(self) -> bool {
+        matches!(self, Self::Extinct | Self::Fading)
+    }
+
+    /// Tells whether it is a call of growth.
+    #[must_use]
+    pub const fn is_growth(self) -> bool {
+        matches!(self, Self::Rising | Self::Emerging)
+    }
 }
 
 impl fmt::Display for Status {
@@ -64,7 +78,9 @@ impl FromStr for Status {
     type Err = String;
     fn from_str(word: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|status| status.as_str() == word);
-        found.ok_or_else(|| format!("status is {word:?}, expected one of extinct, fading, steady, rising, emerging, undated"))
+        found.ok_or_else(|| {
+            format!("status is {word:?}, expected one of extinct, fading, steady, rising, emerging, undated")
+        })
     }
 }
 
@@ -131,7 +147,8 @@ fn schema() -> SchemaRef {
 }
 
 pub(super) fn encode(topics: &[Topic]) -> Result<Vec<u8>, TableError> {
-    let floats = |of: fn(&Topic) -> Option<f64>| -> ArrayRef { Arc::new(topics.iter().map(of).collect::<Float64Array>()) };
+    let floats =
+        |of: fn(&Topic) -> Option<f64>| -> ArrayRef { Arc::new(topics.iter().map(of).collect::<Float64Array>()) };
     let days = |of: fn(&Topic) -> Option<NaiveDate>| -> ArrayRef {
         Arc::new(topics.iter().map(|topic| of(topic).map(days_since_1970)).collect::<Date32Array>())
     };
@@ -160,8 +177,7 @@ pub(super) fn encode(topics: &[Topic]) -> Result<Vec<u8>, TableError> {
 }
 
 fn lists<'a>(rows: impl Iterator<Item = &'a [String]>) -> ListArray {
-    let mut builder =
-        ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, false));
+    let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, false));
     for row in rows {
         row.iter().for_each(|word| builder.values().append_value(word));
         builder.append(true);

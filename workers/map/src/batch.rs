@@ -28,9 +28,11 @@ impl Batches {
             let most = (token_budget / lengths[same[0]].max(1)).max(1);
             // Even shares instead of full batches and a rest.
             let num_batches = same.len().div_ceil(most);
-            ranges.extend((0..num_batches).map(|batch| {
-                start + same.len() * batch / num_batches..start + same.len() * (batch + 1) / num_batches
-            }));
+            ranges.extend(
+                (0..num_batches).map(|batch| {
+                    start + same.len() * batch / num_batches..start + same.len() * (batch + 1) / num_batches
+                }),
+            );
             start += same.len();
         }
         Self { rows, ranges }

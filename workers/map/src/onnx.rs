@@ -8,10 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::run_options::{HasSelectedOutputs, OutputSelector, RunOptions};
-use ort::session::{Outlet, Session, SessionInputValue};
-use ort::value::{TensorElementType, TensorRef};
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
+use ort::value::{Outlet, TensorElementType, TensorRef};
 use strata_shared::cache;
 use strata_shared::exit::{Classify, Exit};
 use strata_shared::model::{Model, Pooling};
@@ -32,7 +31,9 @@ const OUTPUTS: [&str; 3] = ["sentence_embedding", "last_hidden_state", "token_em
 #[derive(Debug, thiserror::Error)]
 pub enum OnnxError {
     /// The library cannot be loaded.
-    #[error("ONNX Runtime {library}: cannot be loaded; `bash deploy/setup.sh` installs it, --onnxruntime names another")]
+    #[error(
+        "ONNX Runtime {library}: cannot be loaded; `bash deploy/setup.sh` installs it, --onnxruntime names another"
+    )]
     Library {
         /// The library.
         library: String,
@@ -40,7 +41,10 @@ pub enum OnnxError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The library is older than what this program speaks.
-    #[error("ONNX Runtime {library}: is version {found}, expected 1.{} or newer; `bash deploy/setup.sh` installs it", ort::MINOR_VERSION)]
+    #[error(
+        "ONNX Runtime {library}: is version {found}, expected 1.{} or newer; `bash deploy/setup.sh` installs it",
+        ort::MINOR_VERSION
+    )]
     TooOld {
         /// The library.
         library: String,
@@ -149,7 +153,8 @@ impl OnnxEmbedder {
     /// gives vectors of another length than the model's configuration says.
     pub fn open(runtime: &Runtime, model: &Model) -> Result<Self, OnnxError> {
         let graph = || model.graph().display().to_string();
-        let session = load_graph(runtime, model.graph()).map_err(|source| OnnxError::Graph { graph: graph(), source })?;
+        let session =
+            load_graph(runtime, model.graph()).map_err(|source| OnnxError::Graph { graph: graph(), source })?;
         let signature = |reason| OnnxError::Signature { graph: graph(), reason };
         let inputs = known_inputs(session.inputs()).map_err(signature)?;
         let output = choose_output(session.outputs(), model).map_err(signature)?;
@@ -206,27 +211,31 @@ impl Embed for OnnxEmbedder {
 }
 
 fn load_graph(runtime: &Runtime, graph: &Path) -> ort::Result<Session> {
-    let configure = || -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
-        Session::builder(&runtime.environment)
-            .map_err(|error| ort::Error::new(error.to_string()))
-            .map(Ok)?
-    };
-    let mut builder = configure().map_err(ort::Error::from)?;
+    let mut builder = Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        // Batches differ in shape, so that a pattern would be planned anew for each.
+        .with_memory_pattern(false)?
+        .with_deterministic_compute(true)?;
     builder.commit_from_file(graph)
 }
 
 /// Returns which of [`INPUTS`] the graph has.
 fn known_inputs(inputs: &[Outlet]) -> Result<Vec<usize>, String> {
-    inputs.iter().map(|input| {
-        let known = INPUTS.iter().position(|name| *name == input.name());
-        let known = known.ok_or_else(|| {
-            format!("has an input {}, expected {} and nothing else", input.name(), INPUTS.join(", "))
-        })?;
-        match input.dtype().tensor_type() {
-            Some(TensorElementType::Int64) => Ok(known),
-            _ => Err(format!("has an input {} of type {}, expected int64", input.name(), input.dtype())),
-        }
-    }).collect()
+    inputs
+        .iter()
+        .map(|input| {
+            let known = INPUTS.iter().position(|name| *name == input.name());
+            let known = known.ok_or_else(|| {
+                format!("has an input {}, expected {} and nothing else", input.name(), INPUTS.join(", "))
+            })?;
+            match input.dtype().tensor_type() {
+                Some(TensorElementType::Int64) => Ok(known),
+                _ => Err(format!("has an input {} of type {}, expected int64", input.name(), input.dtype())),
+            }
+        })
+        .collect()
 }
 
 /// Returns the output that holds a text's vector or its tokens' states.
@@ -243,7 +252,10 @@ fn choose_output(outputs: &[Outlet], model: &Model) -> Result<String, String> {
         return Err(format!("gives vectors of {last} dimensions, the model's configuration says {}", model.dim()));
     }
     if shape.len() == 3 && model.pooling() == Pooling::InGraph {
-        return Err(format!("gives one vector a token ({}), expected one a text: modules.json has no Pooling", output.name()));
+        return Err(format!(
+            "gives one vector a token ({}), expected one a text: modules.json has no Pooling",
+            output.name()
+        ));
     }
     Ok(output.name().to_owned())
 }

@@ -38,7 +38,8 @@ impl Config {
         &self,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let system = |source: Box<dyn std::error::Error + Send + Sync>| ReduceError::System { what: "a thread", source };
+        let system =
+            |source: Box<dyn std::error::Error + Send + Sync>| ReduceError::System { what: "a thread", source };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool = pool.map_err(|error| system(error.into()))?;
         let span = tracing::Span::current();
@@ -51,7 +52,9 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ReduceError {
     /// A finished run of that name answers another question.
-    #[error("run {run} is finished with other parameters or another corpus; choose another --run, or do it again with --force")]
+    #[error(
+        "run {run} is finished with other parameters or another corpus; choose another --run, or do it again with --force"
+    )]
     OtherRun {
         /// The run.
         run: RunName,

@@ -170,8 +170,7 @@ impl Corpus {
 
     async fn read_shard(&self, shard: usize, first_row: usize, with_documents: bool) -> Result<ShardRows, TableError> {
         let (ids, vectors) = self.shards[shard].read_vectors(&self.store).await?;
-        let documents =
-            if with_documents { Some(self.shards[shard].read_documents(&self.store).await?) } else { None };
+        let documents = if with_documents { Some(self.shards[shard].read_documents(&self.store).await?) } else { None };
         Ok(ShardRows { shard, first_row, ids, vectors, documents })
     }
 
@@ -179,7 +178,10 @@ impl Corpus {
     ///
     /// # Errors
     /// [`TableError`] for a shard that cannot be read any more.
-    pub async fn documents(&self, rows: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Documents>, TableError> {
+    pub async fn documents(
+        &self,
+        rows: impl IntoIterator<Item = usize>,
+    ) -> Result<BTreeMap<usize, Documents>, TableError> {
         let first_rows = self.manifest.first_rows();
         let mut by_shard: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for row in rows {

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use strata_shared::exit::Failure;
-use strata_shared::findings::{LonelyDocument, Status, TimelineEntry, Topic};
+use strata_shared::findings::{LonelyDocument, TimelineEntry, Topic};
 use strata_shared::run_record::PeriodsRecord;
 
 use crate::config::Config;
@@ -56,7 +56,11 @@ pub async fn make(
 fn topics(labelling: &Labelling, changes: &[Change]) -> Vec<Topic> {
     let fading = ranks(&fading::fading_order(changes), changes, |change| change.status.is_decline());
     let emerging = ranks(&fading::emerging_order(changes), changes, |change| change.status.is_growth());
-    changes.iter().enumerate().map(|(label, change)| topic(labelling, label, change, fading[label], emerging[label])).collect()
+    changes
+        .iter()
+        .enumerate()
+        .map(|(label, change)| topic(labelling, label, change, fading[label], emerging[label]))
+        .collect()
 }
 
 /// The places of those topics in `order` for which `is_listed` holds, from 1.
@@ -82,22 +86,11 @@ fn topic(labelling: &Labelling, label: usize, change: &Change, fading: Option<i3
         fade: change.fade,
         fade_low: change.fade_low,
         fade_high: change.fade_high,
-        status: status(change.status),
+        status: change.status,
         top_categories: labelling.categories.of_topic(label, TOP_CATEGORIES),
         representative_ids: labelling.representatives.of_topic(label),
         fading_rank: fading,
         emerging_rank: emerging,
-    }
-}
-
-const fn status(status: fading::Status) -> Status {
-    match status {
-        fading::Status::Extinct => Status::Extinct,
-        fading::Status::Fading => Status::Fading,
-        fading::Status::Steady => Status::Steady,
-        fading::Status::Rising => Status::Rising,
-        fading::Status::Emerging => Status::Emerging,
-        fading::Status::Undated => Status::Undated,
     }
 }
 
@@ -124,7 +117,8 @@ fn periods(timeline: &Timeline, recent: usize) -> PeriodsRecord {
     let recent_first = complete.len().saturating_sub(recent);
     let span = complete.get(recent_first).zip(complete.last()).map(|(&first, &last)| Period::span(first, last));
     let incomplete: Vec<bool> = timeline.complete.iter().map(|complete| !complete).collect();
-    let flagged: Vec<bool> = timeline.thin.iter().zip(&timeline.lopsided).map(|(&thin, &lopsided)| thin || lopsided).collect();
+    let flagged: Vec<bool> =
+        timeline.thin.iter().zip(&timeline.lopsided).map(|(&thin, &lopsided)| thin || lopsided).collect();
     let labels = |flags: &[bool]| chosen(timeline, flags).iter().map(ToString::to_string).collect();
     PeriodsRecord {
         undated: timeline.undated.iter().sum(),

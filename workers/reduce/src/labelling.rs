@@ -13,7 +13,7 @@ use strata_shared::exit::Failure;
 use strata_shared::labels::Labels;
 use strata_shared::layout::run_file;
 use strata_shared::run_record::{ClustersRecord, IndexRecord};
-use strata_shared::settings::{PeriodLength, ReduceSettings};
+use strata_shared::settings::ReduceSettings;
 use strata_shared::table::TableError;
 use strata_shared::telemetry::Progress;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ use crate::assign::{Assigned, Inertia, assign};
 use crate::config::{Config, ReduceError};
 use crate::corpus::{Corpus, ShardRows};
 use crate::describe::{Categories, Representatives};
-use crate::fading::{PeriodKind, Timeline, TimelineBuilder};
+use crate::fading::{Timeline, TimelineBuilder};
 use crate::faiss::{IndexBuilder, IndexPlan};
 use crate::kmeans::{Centroids, Lowered};
 use crate::lonely::{Bounds, References};
@@ -161,13 +161,14 @@ impl Counting {
             Some(factory) => IndexPlan::by_factory(num_rows, centroids.dim(), factory)?,
             None => IndexPlan::by_size(num_rows, centroids.dim(), num_topics),
         };
-        let folder = tempfile::Builder::new().prefix("strata-index-").tempdir().map_err(|error| {
-            ReduceError::System { what: "a temporary folder for the index", source: error.into() }
-        })?;
+        let folder = tempfile::Builder::new()
+            .prefix("strata-index-")
+            .tempdir()
+            .map_err(|error| ReduceError::System { what: "a temporary folder for the index", source: error.into() })?;
         Ok(Self {
             index: IndexBuilder::new(plan, centroids.vectors(), survey.sample.vectors.view(), threads)?,
             bounds: bounds(&survey, &centroids, num_rows, settings.lonely_k),
-            timeline: TimelineBuilder::new(period_kind(settings.period), num_topics),
+            timeline: TimelineBuilder::new(settings.period, num_topics),
             representatives: Representatives::new(num_topics, REPRESENTATIVES),
             categories: Categories::new(num_topics),
             sizes: vec![0; num_topics],
@@ -289,12 +290,4 @@ fn encode_labels(rows: &ShardRows, assigned: Assigned) -> Result<Vec<u8>, TableE
 fn is_short(documents: &Documents, row: usize, min_words: usize) -> bool {
     let words = documents.title(row).split_whitespace().chain(documents.abstract_text(row).split_whitespace());
     min_words > 0 && words.take(min_words).count() < min_words
-}
-
-const fn period_kind(period: PeriodLength) -> PeriodKind {
-    match period {
-        PeriodLength::Year => PeriodKind::Year,
-        PeriodLength::Quarter => PeriodKind::Quarter,
-        PeriodLength::Month => PeriodKind::Month,
-    }
 }

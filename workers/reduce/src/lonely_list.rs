@@ -31,13 +31,10 @@ pub struct LonelyList {
 /// # Errors
 /// A shard that cannot be read any more.
 pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Result<LonelyList, Failure> {
-    let (source, bounds, short) =
-        (corpus.source(), Arc::clone(&labelling.bounds), Arc::clone(&labelling.short_rows));
+    let (source, bounds, short) = (corpus.source(), Arc::clone(&labelling.bounds), Arc::clone(&labelling.short_rows));
     let settings =
         Settings { neighbours: config.settings.lonely_k, want: config.settings.lonely, ..Settings::default() };
-    let found = config
-        .compute(move || search(&source, &bounds, &|row| !short[row], settings).map_err(failure))
-        .await?;
+    let found = config.compute(move || search(&source, &bounds, &|row| !short[row], settings).map_err(failure)).await?;
     let Lonely { entries, neighbours, certificate } = found;
     let rows = entries.iter().flat_map(|entry| [entry.row, entry.nearest_row]);
     let documents = corpus.documents(rows).await?;

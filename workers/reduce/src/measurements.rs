@@ -55,18 +55,21 @@ impl Measurements {
     #[must_use]
     pub fn start(threads: usize) -> Self {
         let host = Host { threads, architecture: std::env::consts::ARCH, cpu: cpu_model() };
-        Self { format: FORMAT, host, stages: Vec::new(), peak_memory_bytes: None, lonely: None, started: Instant::now() }
+        Self {
+            format: FORMAT,
+            host,
+            stages: Vec::new(),
+            peak_memory_bytes: None,
+            lonely: None,
+            started: Instant::now(),
+        }
     }
 
     /// Measures one stage.
     ///
     /// # Errors
     /// Whatever the stage fails with.
-    pub async fn stage<T, E>(
-        &mut self,
-        name: &'static str,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+    pub async fn stage<T, E>(&mut self, name: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let (wall, cpu) = (Instant::now(), cpu_seconds());
         let done = work.await?;
         let (seconds, cpu_seconds) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);

@@ -32,8 +32,7 @@ impl Outputs {
     /// [`StoreError`]; the object is then not remembered.
     pub async fn put(&mut self, file: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let key = layout::in_run(&self.run, file);
-        let entry =
-            OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
+        let entry = OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
         self.store.put(&key, bytes).await?;
         self.written.push(entry);
         Ok(())
@@ -55,10 +54,8 @@ impl Outputs {
     /// [`StoreError`], or the file cannot be read.
     pub async fn put_file(&mut self, file: &str, path: &FilePath) -> Result<(), Failure> {
         let key = layout::in_run(&self.run, file);
-        let (bytes, sha256) = hash_file(path).map_err(|error| ReduceError::System {
-            what: "reading back the index",
-            source: error.into(),
-        })?;
+        let (bytes, sha256) = hash_file(path)
+            .map_err(|error| ReduceError::System { what: "reading back the index", source: error.into() })?;
         self.store.put_file(&key, path).await?;
         self.written.push(OutputEntry { key: key.to_string(), bytes, sha256 });
         Ok(())

@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn tags_quotes_and_hidden_characters_are_shown() {
         let text = markup!("<p title=\"{}\">{}</p>", Attribute("\"><b>\u{202e}"), "<script>\u{1b}'&");
-        let expected = "<p title=\"&quot;&gt;&lt;b&gt;⟨U+202E⟩\">&lt;script&gt;<span class=\"hidden\">␛</span>&#39;&amp;</p>";
+        let expected =
+            "<p title=\"&quot;&gt;&lt;b&gt;⟨U+202E⟩\">&lt;script&gt;<span class=\"hidden\">⟨ESC⟩</span>&#39;&amp;</p>";
         assert_eq!(text.to_string(), expected);
     }
 

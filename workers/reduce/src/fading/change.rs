@@ -12,8 +12,8 @@ use super::trend::{Series, fit_all};
 use super::window::{peak, share};
 use rayon::prelude::*;
 use std::cmp::Ordering;
-use std::fmt;
 use std::num::NonZeroUsize;
+use strata_shared::findings::Status;
 
 /// Of the changes called significant in a corpus, the part that may be chance. Dates shuffled among documents then yield
 /// a call in at most 3 corpora of a hundred, before the sizes below are asked for.
@@ -41,59 +41,6 @@ pub struct Settings {
     pub recent: NonZeroUsize,
     /// Decides the draws behind the intervals.
     pub seed: u64,
-}
-
-/// What became of a topic's share. Topics that meet several definitions get the first of extinct, fading, emerging,
-/// rising.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// Significant decline, `fade` at most 0.05 and `fade_high` at most 0.25.
-    Extinct,
-    /// Significant decline, `fade` at most 0.5 and `fade_high` at most 0.75.
-    Fading,
-    /// None of the others.
-    Steady,
-    /// Significant rise, recent share at least 1.5 times that of the first half of the earlier periods and 1.2 times
-    /// that of all of them, `fade` above 0.5.
-    Rising,
-    /// Significant rise, share over the first half of the earlier periods at most a tenth of the recent one, `fade` above
-    /// 0.5.
-    Emerging,
-    /// No document is dated within a complete period.
-    Undated,
-}
-
-impl Status {
-    /// The word that stands in tables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Extinct => "extinct",
-            Self::Fading => "fading",
-            Self::Steady => "steady",
-            Self::Rising => "rising",
-            Self::Emerging => "emerging",
-            Self::Undated => "undated",
-        }
-    }
-
-    /// Whether it is a call of decline.
-    #[must_use]
-    pub fn is_decline(self) -> bool {
-        matches!(self, Self::Extinct | Self::Fading)
-    }
-
-    /// Whether it is a call of growth.
-    #[must_use]
-    pub fn is_growth(self) -> bool {
-        matches!(self, Self::Rising | Self::Emerging)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
 }
 
 /// One topic's share over time, summed up. Figures are absent where a window has no document of any topic, or the topic

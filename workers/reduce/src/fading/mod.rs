@@ -17,6 +17,6 @@ mod timeline;
 mod trend;
 mod window;
 
-pub use change::{Change, Settings, Status, emerging_order, fading_order, measure};
-pub use period::{Period, PeriodKind};
+pub use change::{Change, Settings, emerging_order, fading_order, measure};
+pub use period::Period;
 pub use timeline::{Timeline, TimelineBuilder, TimelineError};

@@ -2,7 +2,7 @@
 //! planted change is found. Tests only; every corpus is a pure function of its seed.
 
 use super::distributions::gamma;
-use super::{Change, Period, PeriodKind, Settings, Status, Timeline, emerging_order, fading_order, measure};
+use super::{Change, Period, Settings, Timeline, emerging_order, fading_order, measure};
 use chrono::NaiveDate;
 use rand::distributions::{Distribution, WeightedIndex};
 use rand::seq::SliceRandom;
@@ -11,6 +11,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use strata_shared::findings::Status;
+use strata_shared::settings::PeriodLength;
 
 const RECENT: usize = 3;
 
@@ -19,7 +21,7 @@ fn settings(seed: u64) -> Settings {
 }
 
 fn timeline(totals: &[u64], counts: Vec<Vec<u64>>) -> Timeline {
-    let first = Period::of(PeriodKind::Year, NaiveDate::from_ymd_opt(2000, 1, 1).unwrap());
+    let first = Period::of(PeriodLength::Year, NaiveDate::from_ymd_opt(2000, 1, 1).unwrap());
     Timeline {
         periods: (0..totals.len()).map(|i| first.later(i as i32)).collect(),
         totals: totals.to_vec(),

@@ -4,9 +4,10 @@
 //! first, the incomplete ones follow: a last one that breaks off early, or all that end after a given day. Which periods
 //! are thin or lopsided is told, and changes nothing. What the counts mean is left to `change`.
 
-use super::period::{Period, PeriodKind};
+use super::period::Period;
 use chrono::{Datelike, NaiveDate};
 use std::collections::BTreeMap;
+use strata_shared::settings::PeriodLength;
 use thiserror::Error;
 
 /// As many earlier periods are asked how long a period goes on.
@@ -66,7 +67,7 @@ impl Timeline {
 /// Counts documents one by one, in any order.
 #[derive(Clone, Debug)]
 pub struct TimelineBuilder {
-    kind: PeriodKind,
+    kind: PeriodLength,
     num_topics: usize,
     counts: BTreeMap<Period, Vec<u64>>,
     days: BTreeMap<NaiveDate, u64>,
@@ -78,7 +79,7 @@ pub struct TimelineBuilder {
 impl TimelineBuilder {
     /// Begins an empty timeline of `num_topics` topics.
     #[must_use]
-    pub fn new(kind: PeriodKind, num_topics: usize) -> Self {
+    pub fn new(kind: PeriodLength, num_topics: usize) -> Self {
         Self {
             kind,
             num_topics,
@@ -222,7 +223,7 @@ impl TimelineBuilder {
 type Place = (i32, u32);
 
 fn place(period: Period, day: NaiveDate) -> Place {
-    (Period::of(PeriodKind::Month, period.first_day()).steps_to(Period::of(PeriodKind::Month, day)), day.day())
+    (Period::of(PeriodLength::Month, period.first_day()).steps_to(Period::of(PeriodLength::Month, day)), day.day())
 }
 
 /// Compares with the geometric mean of both sides, each the mean of up to two filled complete neighbours of the same
@@ -244,7 +245,7 @@ fn is_thin(totals: &[u64], complete: &[bool], at: usize, season: usize) -> bool 
 mod tests {
     use super::*;
 
-    fn timeline(kind: PeriodKind, until: Option<&str>, days: &[(&str, u64)]) -> Timeline {
+    fn timeline(kind: PeriodLength, until: Option<&str>, days: &[(&str, u64)]) -> Timeline {
         let mut builder = TimelineBuilder::new(kind, 1);
         for (day, count) in days {
             (0..*count).for_each(|_| builder.add(0, Some(day.parse().unwrap()), "cs").unwrap());
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn empty_periods_between_have_their_place() {
-        let timeline = timeline(PeriodKind::Quarter, None, &[("2001-02-03", 2), ("2001-11-01", 3)]);
+        let timeline = timeline(PeriodLength::Quarter, None, &[("2001-02-03", 2), ("2001-11-01", 3)]);
         assert_eq!(timeline.totals, [2, 0, 0, 3]);
         assert_eq!(timeline.counts, [[2, 0, 0, 3]]);
         assert_eq!(timeline.periods[3].to_string(), "2001-Q4");
@@ -264,38 +265,38 @@ mod tests {
     fn a_last_year_that_breaks_off_in_may_is_incomplete() {
         let days: [(&str, u64); 5] =
             [("2001-05-30", 20), ("2001-12-20", 20), ("2002-05-30", 20), ("2002-12-20", 20), ("2003-05-30", 20)];
-        assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, false]);
+        assert_eq!(timeline(PeriodLength::Year, None, &days).complete, [true, true, false]);
     }
 
     #[test]
     fn years_that_all_end_in_october_are_complete() {
         let days = [("2003-05-30", 20), ("2003-10-28", 20), ("2004-10-28", 200), ("2005-10-28", 20)];
-        assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, true]);
-        assert!(timeline(PeriodKind::Quarter, None, &days).complete.iter().all(|&complete| complete));
+        assert_eq!(timeline(PeriodLength::Year, None, &days).complete, [true, true, true]);
+        assert!(timeline(PeriodLength::Quarter, None, &days).complete.iter().all(|&complete| complete));
     }
 
     #[test]
     fn a_year_of_few_documents_that_ends_a_little_earlier_is_complete() {
         let days = [("2001-03-30", 5), ("2001-12-28", 1), ("2002-03-30", 5), ("2002-12-30", 1), ("2003-12-22", 6)];
-        assert_eq!(timeline(PeriodKind::Year, None, &days).complete, [true, true, true]);
+        assert_eq!(timeline(PeriodLength::Year, None, &days).complete, [true, true, true]);
     }
 
     #[test]
     fn a_single_period_is_complete() {
-        assert_eq!(timeline(PeriodKind::Year, None, &[("2001-03-30", 5)]).complete, [true]);
+        assert_eq!(timeline(PeriodLength::Year, None, &[("2001-03-30", 5)]).complete, [true]);
     }
 
     #[test]
     fn until_decides_alone() {
         let days = [("2001-05-30", 20), ("2001-10-28", 20), ("2002-10-28", 20), ("2003-10-28", 20)];
-        assert_eq!(timeline(PeriodKind::Year, Some("2003-10-28"), &days).complete, [true, true, false]);
-        assert_eq!(timeline(PeriodKind::Year, Some("2003-12-31"), &days).complete, [true, true, true]);
-        assert_eq!(timeline(PeriodKind::Year, Some("1999-12-31"), &days).complete, [false, false, false]);
+        assert_eq!(timeline(PeriodLength::Year, Some("2003-10-28"), &days).complete, [true, true, false]);
+        assert_eq!(timeline(PeriodLength::Year, Some("2003-12-31"), &days).complete, [true, true, true]);
+        assert_eq!(timeline(PeriodLength::Year, Some("1999-12-31"), &days).complete, [false, false, false]);
     }
 
     #[test]
     fn a_year_without_its_first_venue_is_thin_and_lopsided() {
-        let mut builder = TimelineBuilder::new(PeriodKind::Year, 1);
+        let mut builder = TimelineBuilder::new(PeriodLength::Year, 1);
         for year in 2000..2010 {
             for document in 0..20 * (year - 1999) {
                 let venue = if document % 2 == 0 { "icra robots" } else { "iros" };
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn seasons_are_neither_thin_nor_lopsided() {
-        let mut builder = TimelineBuilder::new(PeriodKind::Quarter, 1);
+        let mut builder = TimelineBuilder::new(PeriodLength::Quarter, 1);
         for year in 2000..2010 {
             for (month, venue, papers) in [(5, "icra", 30), (10, "iros", 90)] {
                 (0..papers).for_each(|_| builder.add(0, NaiveDate::from_ymd_opt(year, month, 1), venue).unwrap());
@@ -332,7 +333,7 @@ mod tests {
 
     #[test]
     fn undated_documents_are_set_apart() {
-        let mut builder = TimelineBuilder::new(PeriodKind::Year, 2);
+        let mut builder = TimelineBuilder::new(PeriodLength::Year, 2);
         builder.add(1, None, "").unwrap();
         let timeline = builder.finish(None);
         assert_eq!((timeline.undated, timeline.periods.len()), (vec![0, 1], 0));
@@ -340,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_foreign_label_is_refused() {
-        let mut builder = TimelineBuilder::new(PeriodKind::Year, 2);
+        let mut builder = TimelineBuilder::new(PeriodLength::Year, 2);
         assert_eq!(builder.add(2, None, ""), Err(TimelineError::Label { label: 2, num_topics: 2 }));
         assert_eq!(builder.add(-1, None, ""), Err(TimelineError::Label { label: -1, num_topics: 2 }));
     }

@@ -1,0 +1,259 @@
+//! Vectors made elsewhere → vector shards, as if a map had made them.
+//!
+//! Invariant: no vector shard is written before every document has a vector of the same length and a direction. A Parquet
+//! file joins by id, in any order; an `.npy` file by row. Scratch disk (`TMPDIR`) holds the vectors in the documents'
+//! order; memory holds 16 bytes a document while ids are matched, and the vectors of a shard while it is written.
+
+mod file;
+mod npy;
+mod placed;
+mod unit;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, Schema};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use object_store::path::Path;
+use strata_shared::documents::Documents;
+use strata_shared::layout::{self, ModelName};
+use strata_shared::manifest::ShardEntry;
+use strata_shared::store::Store;
+use strata_shared::table::{TableError, TableReader};
+use strata_shared::telemetry::Progress;
+use strata_shared::vectors::{self, VectorShard};
+
+use super::bits::Bits;
+use super::error::ShardError;
+use super::seen::{self, IdHash};
+use placed::PlacedVectors;
+use unit::append_unit;
+
+pub(super) use file::{VectorFile, VectorRow};
+
+/// The vectors that may be in memory at once: one shard of 10,000 in 1536 dimensions, or four in 384.
+const VECTOR_BYTES_AT_ONCE: usize = 64 << 20;
+
+/// The most shards that are written at once.
+const MAX_WRITERS: usize = 4;
+
+/// Whose vectors the rows of a file are.
+pub(super) enum Owners {
+    /// Row i belongs to the i-th line that is not blank: whether it became a document.
+    Lines(Bits),
+    /// A row belongs to the document with its id.
+    Ids(IdRows),
+}
+
+/// The row of the document with each id, by the id's hash.
+pub(super) struct IdRows {
+    sorted: Vec<(IdHash, u32)>,
+}
+
+impl IdRows {
+    /// Reads the ids of all raw shards.
+    ///
+    /// # Errors
+    /// [`ShardError::Table`] for a shard that cannot be read.
+    pub(super) async fn read(store: &Store, shards: &[ShardEntry]) -> Result<Self, ShardError> {
+        let num_rows: u64 = shards.iter().map(|shard| shard.rows).sum();
+        let mut sorted = Vec::with_capacity(num_rows as usize);
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false)]));
+        for shard in shards {
+            let key = Path::from(shard.key.as_str());
+            let batch = TableReader::open(store, &key).await?.read(store, &schema).await?;
+            for id in batch.column(0).as_string::<i32>().iter().flatten() {
+                // 2³² documents would have filled terabytes of shards before.
+                sorted.push((seen::hash(id), sorted.len() as u32));
+            }
+        }
+        sorted.sort_unstable();
+        Ok(Self { sorted })
+    }
+
+    fn row(&self, id: &str) -> Option<u64> {
+        let hash = seen::hash(id);
+        let found = self.sorted.binary_search_by_key(&hash, |(hash, _)| *hash).ok()?;
+        Some(u64::from(self.sorted[found].1))
+    }
+}
+
+/// The vector shards of a corpus by one model, those that are there and those to come.
+pub(super) struct VectorShards<'a> {
+    pub(super) store: &'a Store,
+    pub(super) model: &'a ModelName,
+    pub(super) shards: &'a [ShardEntry],
+}
+
+/// All vectors of a corpus in its order, complete and of unit length.
+pub(super) struct CompleteVectors {
+    placed: PlacedVectors,
+}
+
+/// Places the vectors of `file` in the order of the documents; blocks.
+///
+/// Returns the first document that has none as `Err(row)` inside, so that the caller can name it.
+///
+/// # Errors
+/// [`ShardError::Vectors`] for a vector of another length, with NaN or all zeros, of an id that has two, or another
+/// number of rows than lines.
+pub(super) fn place(file: VectorFile, owners: &Owners, num_documents: u64) -> Result<Result<CompleteVectors, u64>, ShardError> {
+    if let Owners::Lines(lines) = owners
+        && lines.len() != file.num_rows()
+    {
+        let (found, expected) = (file.num_rows(), lines.len());
+        return Err(file.wrong(format!("has {found} rows, the inputs have {expected} lines that are not blank")));
+    }
+    if let Owners::Ids(_) = owners
+        && !file.has_ids()
+    {
+        return Err(file.wrong("has no column of ids, expected one named id".into()));
+    }
+    let name = file.given().to_owned();
+    let mut placing = Placing { name, num_documents, placed: None, next: 0, unit: Vec::new() };
+    file.visit(|row| placing.take(owners, row))?;
+    placing.finish()
+}
+
+struct Placing {
+    name: String,
+    num_documents: u64,
+    /// Made with the first vector, which sets the dimensions.
+    placed: Option<PlacedVectors>,
+    /// The next document, where rows follow lines.
+    next: u64,
+    unit: Vec<f32>,
+}
+
+impl Placing {
+    fn take(&mut self, owners: &Owners, row: VectorRow<'_>) -> Result<(), ShardError> {
+        let Some(document) = self.owner(owners, &row) else { return Ok(()) };
+        let numbers = row.numbers.clone().map_err(|reason| self.wrong(&row, &reason))?;
+        let mut placed = match self.placed.take() {
+            Some(placed) => placed,
+            None if numbers.is_empty() => return Err(self.wrong(&row, "has no dimensions, expected at least one")),
+            None => PlacedVectors::new(self.num_documents, numbers.len())?,
+        };
+        if numbers.len() != placed.dim() {
+            let reason = format!("has {} dimensions, those before have {}", numbers.len(), placed.dim());
+            return Err(self.wrong(&row, &reason));
+        }
+        self.unit.clear();
+        append_unit(numbers, &mut self.unit).map_err(|reason| self.wrong(&row, &reason.to_string()))?;
+        if !placed.place(document, &self.unit)? {
+            return Err(self.wrong(&row, "is the second of its id, expected one"));
+        }
+        self.placed = Some(placed);
+        Ok(())
+    }
+
+    fn owner(&mut self, owners: &Owners, row: &VectorRow<'_>) -> Option<u64> {
+        match owners {
+            Owners::Ids(ids) => ids.row(row.id?),
+            Owners::Lines(lines) if lines.get(row.index) => {
+                self.next += 1;
+                Some(self.next - 1)
+            }
+            Owners::Lines(_) => None,
+        }
+    }
+
+    fn wrong(&self, row: &VectorRow<'_>, reason: &str) -> ShardError {
+        let id = row.id.map_or_else(String::new, |id| format!(" (id {id:?})"));
+        ShardError::Vectors { file: self.name.clone(), reason: format!("the vector in row {}{id} {reason}", row.index) }
+    }
+
+    fn finish(self) -> Result<Result<CompleteVectors, u64>, ShardError> {
+        let Some(mut placed) = self.placed else { return Ok(Err(0)) };
+        Ok(match placed.finish()? {
+            Some(row) => Err(row),
+            None => Ok(CompleteVectors { placed }),
+        })
+    }
+}
+
+/// Returns the id of document `row`, for messages.
+pub(super) async fn id_of(store: &Store, shards: &[ShardEntry], mut row: u64) -> Result<String, ShardError> {
+    for shard in shards {
+        if row < shard.rows {
+            let documents = Documents::read(store, &Path::from(shard.key.as_str())).await?;
+            return Ok(documents.id(row as usize).to_owned());
+        }
+        row -= shard.rows;
+    }
+    Ok(String::new())
+}
+
+impl VectorShards<'_> {
+    /// Tells whether every vector shard is there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn are_complete(&self) -> Result<bool, ShardError> {
+        for index in 0..self.shards.len() {
+            if self.present(index).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens vector shard `index` where it is there, whole, of this model and of its raw shard.
+    async fn present(&self, index: usize) -> Result<Option<VectorShard>, ShardError> {
+        let (key, raw) = (layout::vector_shard(self.model, index), &self.shards[index]);
+        match VectorShard::open(self.store, &key, self.model, &raw.sha256, raw.rows as usize).await {
+            Ok(shard) => Ok(Some(shard)),
+            Err(TableError::Store(error)) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Writes the vector shards that are not there yet.
+    ///
+    /// # Errors
+    /// [`ShardError::OtherVectors`] where those that are there hold other vectors, and the store's.
+    pub(super) async fn write(&self, complete: &CompleteVectors) -> Result<(), ShardError> {
+        let progress = Progress::start("vectors", "documents", self.shards.iter().map(|shard| shard.rows).sum());
+        let firsts = self.shards.iter().scan(0, |next, shard| {
+            let first = *next;
+            *next += shard.rows;
+            Some(first)
+        });
+        let most_rows = self.shards.iter().map(|shard| shard.rows).max().unwrap_or(1) as usize;
+        let at_once = VECTOR_BYTES_AT_ONCE / (most_rows * complete.placed.dim() * 4).max(1);
+        let num_cores = std::thread::available_parallelism().map_or(1, usize::from);
+        stream::iter(firsts.enumerate())
+            .map(|(index, first)| self.write_shard(index, first, &complete.placed, &progress))
+            .buffered(at_once.clamp(1, num_cores.min(MAX_WRITERS)))
+            .try_collect()
+            .await
+    }
+
+    async fn write_shard(
+        &self,
+        index: usize,
+        first: u64,
+        placed: &PlacedVectors,
+        progress: &Progress,
+    ) -> Result<(), ShardError> {
+        let raw = &self.shards[index];
+        let documents = Documents::read(self.store, &Path::from(raw.key.as_str())).await?;
+        let vectors = placed.read(first, documents.len()).map_err(|source| placed.error(source))?;
+        let key = layout::vector_shard(self.model, index);
+        if let Some(shard) = self.present(index).await? {
+            let ids = documents.columns().column(0).as_string();
+            if shard.content_sha256() != vectors::content_sha256(ids, &vectors) {
+                return Err(ShardError::OtherVectors { key });
+            }
+        } else {
+            let (model, sha256) = (self.model.clone(), raw.sha256.clone());
+            let encode = super::blocking(move || Ok(vectors::encode(&documents, &vectors, &model, &sha256)?));
+            self.store.put(&key, encode.await?).await?;
+        }
+        progress.advance(raw.rows);
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! What joining promises, on stores in memory.

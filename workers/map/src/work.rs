@@ -1,0 +1,158 @@
+//! The manifest and this task's place → the shards that it still has to embed.
+//!
+//! Invariant: the tasks 0 to n − 1 of n share the work list without overlap. Resume trusts what a vector shard's footer
+//! says of its raw shard and its model, and nothing else.
+
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use strata_shared::exit::{Classify, Exit};
+use strata_shared::layout::{self, FORMAT, ModelName};
+use strata_shared::manifest::{Manifest, ShardEntry};
+use strata_shared::store::{Store, StoreError};
+use strata_shared::table::TableError;
+use strata_shared::vectors::VectorShard;
+
+/// How many vector shards are looked at at a time.
+const CONCURRENT_LOOKS: usize = 16;
+
+/// The shards that tasks share, as a launcher writes it when some are done already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkList {
+    /// The version of this format.
+    pub format: u32,
+    /// Indexes into the manifest's shards.
+    pub shards: Vec<usize>,
+}
+
+/// Which part of the work list is this task's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// This task, from 0.
+    pub task_index: usize,
+    /// All tasks.
+    pub task_count: usize,
+}
+
+impl Share {
+    /// Returns entries i, i + n, i + 2n, … of `entries` for task i of n.
+    #[must_use]
+    pub fn of<T>(self, entries: Vec<T>) -> Vec<T> {
+        entries.into_iter().skip(self.task_index).step_by(self.task_count.max(1)).collect()
+    }
+}
+
+/// A raw shard to embed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawShard {
+    /// Its place in the manifest.
+    pub index: usize,
+    /// What the manifest says of it.
+    pub entry: ShardEntry,
+}
+
+impl RawShard {
+    /// Returns its key.
+    #[must_use]
+    pub fn key(&self) -> Path {
+        layout::raw_shard(self.index)
+    }
+}
+
+/// Why there is no knowing what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such work list.
+    #[error("{key}: work list is missing, expected {{format, shards: [index, …]}}")]
+    Missing {
+        /// The key that was named.
+        key: Path,
+    },
+    /// The work list is not one.
+    #[error("{key}: is not a work list, expected {{format, shards: [index, …]}}")]
+    Unreadable {
+        /// Its key.
+        key: Path,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// The work list does not fit this program or this corpus.
+    #[error("{key}: {reason}")]
+    Unfit {
+        /// Its key.
+        key: Path,
+        /// What was found and what was expected.
+        reason: String,
+    },
+}
+
+impl Classify for WorkError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Store(error) => error.exit(),
+            _ => Exit::Configuration,
+        }
+    }
+}
+
+/// Returns this task's shards: its share of the work list under `key`, or of the whole manifest.
+///
+/// # Errors
+/// [`WorkError`] for a work list that is missing, unreadable, of another version, or of another corpus.
+pub async fn assigned(
+    store: &Store,
+    manifest: &Manifest,
+    key: Option<&Path>,
+    share: Share,
+) -> Result<Vec<RawShard>, WorkError> {
+    let indexes = match key {
+        Some(key) => read_work_list(store, key, manifest.shards.len()).await?,
+        None => (0..manifest.shards.len()).collect(),
+    };
+    let shards = share.of(indexes).into_iter();
+    Ok(shards.map(|index| RawShard { index, entry: manifest.shards[index].clone() }).collect())
+}
+
+async fn read_work_list(store: &Store, key: &Path, num_shards: usize) -> Result<Vec<usize>, WorkError> {
+    let bytes = store.get_if_present(key).await?.ok_or_else(|| WorkError::Missing { key: key.clone() })?;
+    let list: WorkList =
+        serde_json::from_slice(&bytes).map_err(|source| WorkError::Unreadable { key: key.clone(), source })?;
+    let unfit = |reason| Err(WorkError::Unfit { key: key.clone(), reason });
+    if list.format != FORMAT {
+        return unfit(format!("has format {}, expected {FORMAT}", list.format));
+    }
+    match list.shards.iter().find(|index| **index >= num_shards) {
+        Some(index) => unfit(format!("names shard {index}, the manifest has shards 0 to {}", num_shards - 1)),
+        None => Ok(list.shards),
+    }
+}
+
+/// Returns those of `shards`, in order, whose vectors by `model` are not there, or are of another raw shard.
+///
+/// # Errors
+/// [`WorkError::Store`] if the store does not answer.
+pub async fn missing(store: &Store, model: &ModelName, shards: Vec<RawShard>) -> Result<Vec<RawShard>, WorkError> {
+    let looks = shards.into_iter().map(|shard| async move {
+        let done = is_done(store, model, &shard).await?;
+        Ok::<_, WorkError>((!done).then_some(shard))
+    });
+    let looked: Vec<Option<RawShard>> = futures::stream::iter(looks).buffered(CONCURRENT_LOOKS).try_collect().await?;
+    Ok(looked.into_iter().flatten().collect())
+}
+
+async fn is_done(store: &Store, model: &ModelName, shard: &RawShard) -> Result<bool, WorkError> {
+    let key = layout::vector_shard(model, shard.index);
+    match VectorShard::open(store, &key, model, &shard.entry.sha256, shard.entry.rows as usize).await {
+        Ok(_) => Ok(true),
+        Err(TableError::Store(error)) => Err(error.into()),
+        Err(TableError::Missing { .. }) => Ok(false),
+        Err(error) => {
+            tracing::warn!(key = %key, reason = %error, "embed again what does not fit");
+            Ok(false)
+        }
+    }
+}
