@@ -35,11 +35,24 @@ struct Stage {
     bar: Option<ProgressBar>,
     started: Instant,
     last_line: Option<Instant>,
+    has_ended: bool,
 }
 
 impl Stage {
     fn begin(bar: Option<ProgressBar>) -> Self {
-        Self { workers: BTreeMap::new(), bar, started: Instant::now(), last_line: None }
+        Self { workers: BTreeMap::new(), bar, started: Instant::now(), last_line: None, has_ended: false }
+    }
+
+    /// Tells whether a plain line is due: the first one, one now and then, and the last one, once.
+    fn is_due(&mut self, done: u64, total: u64) -> bool {
+        let ends = done >= total && done > 0;
+        let due = self.last_line.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) || ends;
+        if self.has_ended || !due {
+            return false;
+        }
+        self.has_ended = ends;
+        self.last_line = Some(Instant::now());
+        true
     }
 
     fn sums(&self) -> (u64, u64) {
@@ -101,8 +114,7 @@ impl Display {
             if done == total {
                 bar.abandon();
             }
-        } else if stage.last_line.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) || (done == total && done > 0) {
-            stage.last_line = Some(Instant::now());
+        } else if stage.is_due(done, total) {
             eprintln!("{}", plain(name, unit, done, total, stage.started.elapsed()));
         }
     }

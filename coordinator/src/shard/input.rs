@@ -303,6 +303,15 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// Wraps a reader of what is not compressed.
+    #[cfg(test)]
+    pub(super) fn plain(reader: Box<dyn Read + Send>) -> Self {
+        let (input, progress) = (String::from("test"), Arc::new(Progress::start("shard", "bytes", 0)));
+        let (hasher, head) = (Sha256::new(), Vec::new());
+        let source = Source { input: input.clone(), reader, hasher, progress, head, failed: false };
+        Self { input, stream: Stream::Plain(BufReader::with_capacity(1, source)) }
+    }
+
     /// Reads decompressed bytes; 0 is the end.
     ///
     /// # Errors

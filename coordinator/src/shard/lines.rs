@@ -131,3 +131,73 @@ fn keep_beginning(bytes: &mut Vec<u8>, start: usize, piece: &[u8]) {
     let missing = (start + TEXT_BYTES + 1 - bytes.len()).min(piece.len());
     bytes.extend_from_slice(&piece[..missing]);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives its bytes in pieces of at most `most`.
+    struct Dribble(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Dribble {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_the_same_however_they_arrive(
+            text in "[a\r\n\u{e9}]{0,200}",
+            piece in 1usize..50,
+            buffer in 1usize..50,
+            max_line_bytes in 0usize..30,
+        ) {
+            let reader = Dribble(io::Cursor::new(text.clone().into_bytes()), piece);
+            let mut lines = Lines::new(Decoder::plain(Box::new(reader)), max_line_bytes);
+            lines.buffer = vec![0; buffer];
+            let mut found = Vec::new();
+            while let Some(batch) = lines.next_batch().unwrap() {
+                let rows = batch.lines().iter().map(|line| (batch.bytes(line).to_vec(), line.is_too_long()));
+                found.extend(rows);
+            }
+            let mut expected: Vec<&[u8]> = text.as_bytes().split(|byte| *byte == b'\n').collect();
+            // What follows the last line break is a line only if there is something.
+            if expected.last().is_some_and(|last| last.is_empty()) {
+                expected.pop();
+            }
+            let expected: Vec<(Vec<u8>, bool)> =
+                expected.into_iter().map(|line| (line.to_vec(), line.len() > max_line_bytes)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_lines_and_bytes() {
+        for (line, most) in [("\n".to_owned(), BATCH_LINES), (format!("{}\n", "x".repeat(999)), BATCH_BYTES / 999 + 1)] {
+            let text = line.repeat(3 * BATCH_LINES).into_bytes();
+            let mut lines = Lines::new(Decoder::plain(Box::new(io::Cursor::new(text))), 1 << 20);
+            let mut num_lines = 0;
+            while let Some(batch) = lines.next_batch().unwrap() {
+                assert!(batch.lines().len() <= most);
+                num_lines += batch.lines().len();
+            }
+            assert_eq!(num_lines, 3 * BATCH_LINES);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_not_held() {
+        let endless = io::repeat(b'x').take(200 << 20);
+        let mut lines = Lines::new(Decoder::plain(Box::new(endless)), 1 << 20);
+        let batch = lines.next_batch().unwrap().unwrap();
+        assert_eq!(batch.lines().len(), 1);
+        assert!(batch.lines()[0].is_too_long() && batch.bytes.len() == TEXT_BYTES + 1);
+        assert!(batch.bytes.capacity() <= 4 << 20, "{}", batch.bytes.capacity());
+    }
+}

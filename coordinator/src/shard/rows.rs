@@ -361,3 +361,152 @@ fn versions(input: &str, name: &str, column: &ArrayRef) -> Result<DateColumn, Sh
     let created = strings(input, name, &created.ok_or_else(no_created)?)?;
     Ok(DateColumn::Versions(lists, created))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{
+        BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, LargeStringArray, ListBuilder, StringBuilder,
+        StringViewArray, StructArray, TimestampSecondArray,
+    };
+    use arrow::datatypes::Int32Type;
+    use parquet::arrow::ArrowWriter;
+    use strata_shared::exit::{Classify, Exit};
+
+    use super::*;
+    use crate::shard::tests::Bench;
+
+    fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+        let batch = batch.unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    fn days(bench: &Bench) -> Vec<Option<i64>> {
+        let shard = &bench.documents()[0];
+        (0..shard.len()).map(|row| shard.created(row).map(|micros| micros / 86_400_000_000)).collect()
+    }
+
+    #[test]
+    fn text_is_read_from_every_type_of_column() {
+        let ids: ArrayRef = Arc::new(Int32Array::from(vec![5, 6]));
+        let titles: ArrayRef = Arc::new(LargeStringArray::from(vec![Some(" a\n title "), None]));
+        let view: ArrayRef = Arc::new(StringViewArray::from(vec!["text", "more"]));
+        let dictionary: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::from_iter(["cs.RO", "cs.RO"]));
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("cs.AI"), None, Some("cs.LG")]);
+        lists.append_null();
+        for (categories, expected) in
+            [(dictionary, ["cs.RO", "cs.RO"]), (Arc::new(lists.finish()) as ArrayRef, ["cs.AI cs.LG", ""])]
+        {
+            let bench = Bench::new();
+            let columns = vec![
+                ("id", Arc::clone(&ids)),
+                ("title", Arc::clone(&titles)),
+                ("abstract", Arc::clone(&view)),
+                ("categories", categories),
+                ("unread", Arc::new(BooleanArray::from(vec![true, false])) as ArrayRef),
+            ];
+            bench.shard(&[&bench.file("a.parquet", &parquet(columns))]).unwrap();
+            let shard = &bench.documents()[0];
+            assert_eq!((shard.id(0), shard.title(0), shard.abstract_text(0)), ("5", "a title", "text"));
+            assert_eq!((shard.id(1), shard.title(1), shard.abstract_text(1)), ("6", "", "more"));
+            assert_eq!([shard.categories(0), shard.categories(1)], expected);
+        }
+    }
+
+    #[test]
+    fn dates_are_read_from_every_type_of_column() {
+        let texts = |texts: [Option<&str>; 4]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+        let created = texts([Some("Mon, 2 Apr 2007 19:18:42 GMT"), Some("?"), None, None]);
+        let versions = StructArray::from(vec![(Arc::new(Field::new("created", DataType::Utf8, true)), created)]);
+        let lengths = arrow::buffer::OffsetBuffer::from_lengths([2, 0, 1, 1]);
+        let item = Arc::new(Field::new("element", versions.data_type().clone(), true));
+        let lists = ListArray::new(item, lengths, Arc::new(versions), None);
+        let seconds = TimestampSecondArray::from(vec![Some(86_400), Some(253_400_000_000), None, Some(i64::MAX)]);
+        for (name, column, expected, unreadable) in [
+            ("created", Arc::new(seconds.clone()) as ArrayRef, [Some(1), None, None, None], 2),
+            ("created", Arc::new(seconds.with_timezone("+02:00")), [Some(1), None, None, None], 2),
+            ("created", Arc::new(Date32Array::from(vec![1, 2, 3, -800_000])), [Some(1), Some(2), Some(3), None], 1),
+            ("update_date", texts([Some("1970-01-02"), Some("x"), None, Some("1971")]), [Some(1), None, None, Some(365)], 1),
+            ("update_date", Arc::new(Int32Array::from(vec![1971, 0, 9999, 19_700_103])), [Some(365), None, None, Some(2)], 2),
+            ("versions", Arc::new(lists), [Some(13_605), None, None, None], 0),
+        ] {
+            let bench = Bench::new();
+            let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
+            let columns = vec![("id", Arc::clone(&ids)), ("title", ids), (name, column)];
+            let outcome = bench.shard(&[&bench.file("a.parquet", &parquet(columns))]).unwrap();
+            assert_eq!(days(&bench), expected, "{name}");
+            assert_eq!(outcome.tally.unwrap().unreadable_dates, unreadable, "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_are_refused_as_lines_are() {
+        let bench = Bench::new();
+        let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some(" "), Some("a"), Some("b"), Some("c")]));
+        let titles: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("t"), Some("t"), Some("t"), Some("again"), None, Some("t")]));
+        let input = bench.file("a.parquet", &parquet(vec![("id", ids), ("title", titles)]));
+        let manifest = bench.shard(&[&input]).unwrap().manifest;
+        assert_eq!((manifest.rows, manifest.rejected, manifest.inputs[0].lines, manifest.inputs[0].blank), (2, 4, 6, 0));
+        let found: Vec<(u64, String)> = bench.rejections().into_iter().map(|entry| (entry.line, entry.reason)).collect();
+        let reasons = [Reason::NoId, Reason::EmptyId, Reason::DuplicateId, Reason::NoContent];
+        assert_eq!(found, [2, 3, 4, 5].into_iter().zip(reasons.map(|reason| reason.to_string())).collect::<Vec<_>>());
+        assert_eq!(bench.rejections()[2].text, r#"{"abstract":null,"id":"a","title":"again"}"#);
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_refused() {
+        let mut bench = Bench::new();
+        bench.settings.max_line_bytes = 1024;
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1023), "x".repeat(1024)]));
+        bench.shard(&[&bench.file("a.parquet", &parquet(vec![("id", ids), ("title", texts)]))]).unwrap();
+        assert_eq!(bench.rejections()[0].reason, Reason::TooLong.to_string());
+    }
+
+    #[test]
+    fn columns_that_are_absent_or_of_another_type_are_named() {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let float: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+        for (columns, said) in [
+            (vec![("name", &text), ("title", &text)], "column id: found none (there are name, title)"),
+            (vec![("id", &text), ("body", &text)], "column title or abstract: found none (there are id, body)"),
+            (vec![("id", &float), ("title", &text)], "column id: found Float64, expected text"),
+            (vec![("id", &text), ("title", &float)], "column title: found Float64, expected text"),
+            (vec![("id", &text), ("title", &text), ("categories", &float)], "column categories: found Float64"),
+            (vec![("id", &text), ("title", &text), ("created", &float)], "column created: found Float64"),
+        ] {
+            let bench = Bench::new();
+            let columns = columns.into_iter().map(|(name, column)| (name, Arc::clone(column))).collect();
+            let error = bench.shard(&[&bench.file("a.parquet", &parquet(columns))]).expect_err(said);
+            assert!(error.to_string().contains(said), "{error}");
+            assert_eq!((error.exit(), bench.objects()), (Exit::Data, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_truncated_parquet_file_is_an_error() {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+        let whole = parquet(vec![("id", Arc::clone(&text)), ("title", text)]);
+        for end in [4, 50, whole.len() - 1] {
+            let bench = Bench::new();
+            let error = bench.shard(&[&bench.file("a.data", &whole[..end])]).expect_err("truncated");
+            assert!(matches!(error, ShardError::Parquet { .. }) && error.exit() == Exit::Data, "{error}");
+        }
+    }
+
+    #[test]
+    fn raw_shards_make_the_same_shards_again() {
+        let first = Bench::new();
+        let lines: String = (0..5).map(crate::shard::tests::line).collect();
+        first.shard(&[&first.file("a.jsonl", lines.as_bytes())]).unwrap();
+        let objects = first.objects();
+        let (_, shard) = objects.iter().find(|(key, _)| key.ends_with(".parquet")).unwrap();
+        let second = Bench::new();
+        second.shard(&[&second.file("shard.parquet", shard)]).unwrap();
+        assert!(second.objects().iter().any(|(_, bytes)| bytes == shard));
+    }
+}

@@ -298,7 +298,7 @@ impl Lists {
             }
             _ => {
                 let lists = self.lists.as_fixed_size_list();
-                let (start, length) = (lists.value_offset(row) as usize, lists.value_length() as usize);
+                let (start, length) = (lists.value_offset_at(row), lists.value_length() as usize);
                 start..start + length
             }
         }

@@ -101,21 +101,27 @@ pub(super) struct CompleteVectors {
 /// [`ShardError::Vectors`] for a vector of another length, with NaN or all zeros, of an id that has two, or another
 /// number of rows than lines.
 pub(super) fn place(file: VectorFile, owners: &Owners, num_documents: u64) -> Result<Result<CompleteVectors, u64>, ShardError> {
-    if let Owners::Lines(lines) = owners
-        && lines.len() != file.num_rows()
-    {
-        let (found, expected) = (file.num_rows(), lines.len());
-        return Err(file.wrong(format!("has {found} rows, the inputs have {expected} lines that are not blank")));
-    }
-    if let Owners::Ids(_) = owners
-        && !file.has_ids()
-    {
-        return Err(file.wrong("has no column of ids, expected one named id".into()));
-    }
+    check_rows(&file, owners, num_documents)?;
     let name = file.given().to_owned();
     let mut placing = Placing { name, num_documents, placed: None, next: 0, unit: Vec::new() };
     file.visit(|row| placing.take(owners, row))?;
     placing.finish()
+}
+
+fn check_rows(file: &VectorFile, owners: &Owners, num_documents: u64) -> Result<(), ShardError> {
+    let found = file.num_rows();
+    match owners {
+        Owners::Ids(_) if !file.has_ids() => Err(file.wrong("has no column of ids, expected one named id".into())),
+        Owners::Lines(lines) if lines.len() != found => {
+            let expected = lines.len();
+            Err(file.wrong(format!("has {found} rows, the inputs have {expected} lines that are not blank")))
+        }
+        Owners::Lines(lines) if lines.ones() != num_documents => {
+            let expected = lines.ones();
+            Err(file.wrong(format!("belong to {expected} documents, the store holds {num_documents}: use a new store")))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Placing {
