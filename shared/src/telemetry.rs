@@ -95,9 +95,27 @@ pub struct LogLine {
 
 impl LogLine {
     /// Parses one line of a worker's log; `None` for a line that is not one.
+    ///
+    /// Fields that have no place of their own are appended to the message, as ` name=value`.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
-        serde_json::from_str(line).ok()
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+        let text = |name: &str| fields.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_u64);
+        let target = text("target")?;
+        let is_progress = target == PROGRESS;
+        let own = ["timestamp", "level", "target", "message"];
+        let others = fields.iter().filter(|(name, _)| !is_progress && !own.contains(&name.as_str()));
+        let others = others.map(|(name, value)| format!(" {name}={}", value.as_str().map_or(value.to_string(), str::to_owned)));
+        Some(Self {
+            level: text("level")?,
+            target,
+            message: text("message").unwrap_or_default() + &others.collect::<String>(),
+            stage: text("stage").filter(|_| is_progress),
+            done: number("done").filter(|_| is_progress),
+            total: number("total").filter(|_| is_progress),
+            unit: text("unit").filter(|_| is_progress),
+        })
     }
 }
 
@@ -143,5 +161,12 @@ mod tests {
         let parsed = LogLine::parse(line).expect("a log line");
         assert_eq!((parsed.target.as_str(), parsed.done, parsed.total), (PROGRESS, Some(5), Some(9)));
         assert_eq!(LogLine::parse("thread main panicked"), None);
+    }
+
+    #[test]
+    fn fields_without_a_place_of_their_own_join_the_message() {
+        let line = r#"{"level":"INFO","message":"stage is done","stage":"labels","seconds":"2.5","target":"strata_reduce"}"#;
+        let parsed = LogLine::parse(line).expect("a log line");
+        assert_eq!(parsed.message, "stage is done seconds=2.5 stage=labels");
     }
 }

@@ -30,9 +30,9 @@ pub fn vector(text: &str) -> Vec<f32> {
 }
 
 fn hash(bytes: &[u8]) -> u64 {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     hash ^ hash >> 32
 }
 
@@ -77,6 +77,9 @@ mod tests {
     fn texts_that_share_words_are_nearer_than_those_that_do_not() {
         let dot = |a: &str, b: &str| vector(a).iter().zip(vector(b)).map(|(x, y)| x * y).sum::<f32>();
         assert!((dot("a topic that died", "a topic that died") - 1.0).abs() < 1e-6);
-        assert!(dot("the same three words here", "the same three words there") > dot("the same three words", "quite another"));
+        assert!(
+            dot("the same three words here", "the same three words there")
+                > dot("the same three words", "quite another")
+        );
     }
 }

@@ -2,6 +2,15 @@
 
 pub mod binaries;
 pub mod compare;
+pub mod conformance;
 pub mod corpus;
+pub mod faults;
+pub mod hashed_vectors;
+pub mod objects;
+pub mod planted_run;
+pub mod private_mount;
+pub mod process_group;
+pub mod s3_server;
+pub mod sample_corpus;
 pub mod skipped;
 pub mod synthetic;

@@ -12,9 +12,10 @@ const LIST: &str = "STRATA_TEST_SKIPPED";
 pub fn note(what: &str) {
     eprintln!("not run: {what}");
     let Some(list) = std::env::var_os(LIST).filter(|list| !list.is_empty()) else { return };
+    let line = format!("{what}\n");
     // One write of one line: tests append side by side.
-    let noted =
-        OpenOptions::new().create(true).append(true).open(&list).and_then(|mut list| write!(list, "{what}\n"));
+    let noted = OpenOptions::new().create(true).append(true).open(&list);
+    let noted = noted.and_then(|mut list| list.write_all(line.as_bytes()));
     if let Err(error) = noted {
         eprintln!("{}: cannot be appended to: {error}", list.display());
     }

@@ -61,7 +61,13 @@ impl History {
         for entry in &findings.timeline {
             periods.entry(entry.period).or_insert_with(|| {
                 let name = period_name(record.parameters.period, entry.period);
-                Period { thin: is_thin(&name), total: entry.total, complete: entry.complete, first_day: entry.period, name }
+                Period {
+                    thin: is_thin(&name),
+                    total: entry.total,
+                    complete: entry.complete,
+                    first_day: entry.period,
+                    name,
+                }
             });
         }
         let positions: BTreeMap<NaiveDate, usize> = periods.keys().enumerate().map(|(at, day)| (*day, at)).collect();

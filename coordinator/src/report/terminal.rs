@@ -50,7 +50,7 @@ pub fn terminal(report: &Report, view: &View) -> String {
         sheet.lonely(),
         sheet.brief(),
         sheet.notes(),
-        sheet.page(view.page.as_deref()),
+        page_line(view.page.as_deref()),
     ];
     let sections: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
     sections.join("\n")
@@ -264,7 +264,8 @@ impl Sheet<'_> {
             Column::right("cosine"),
         ];
         let rows: Vec<Vec<Cell>> = lonely.iter().take(LISTED).flat_map(lonely_rows).collect();
-        let mut text = self.heading("Loneliest documents", if rows.is_empty() { "" } else { &remark });
+        let remark = if rows.is_empty() { "" } else { &remark };
+        let mut text = self.heading("Loneliest documents", remark);
         text += &self.table(&columns, &rows);
         if rows.is_empty() {
             text += &self.paragraph("none listed");
@@ -324,11 +325,11 @@ impl Sheet<'_> {
         let lines: String = notes.iter().map(|note| wrap(note, "  - ", self.width)).collect();
         if notes.is_empty() { lines } else { self.heading("To read with care", "") + &lines }
     }
+}
 
-    fn page(&self, page: Option<&str>) -> String {
-        // A path is to be copied: it is never cut.
-        page.map_or_else(String::new, |page| format!("page: {}\n", visible::plain(page)))
-    }
+/// A path is to be copied: it is never cut.
+fn page_line(page: Option<&str>) -> String {
+    page.map_or_else(String::new, |page| format!("page: {}\n", visible::plain(page)))
 }
 
 /// Two rows: the document, and its nearest beneath.

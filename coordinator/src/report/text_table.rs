@@ -186,7 +186,8 @@ pub(super) fn wrap(text: &str, first: &str, width: usize) -> String {
         }
     }
     let indents = std::iter::once(first).chain(std::iter::repeat(indent.as_str()));
-    lines.iter().zip(indents).map(|(line, indent)| format!("{indent}{line}\n")).collect()
+    let lines: Vec<String> = lines.iter().zip(indents).map(|(line, indent)| format!("{indent}{line}\n")).collect();
+    lines.concat()
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@
 pub(super) struct Bits {
     words: Vec<u64>,
     length: u64,
-    ones: u64,
 }
 
 impl Bits {
     /// Returns `length` bits, all no.
     #[must_use]
     pub(super) fn zeros(length: u64) -> Self {
-        Self { words: vec![0; length.div_ceil(64) as usize], length, ones: 0 }
+        Self { words: vec![0; length.div_ceil(64) as usize], length }
     }
 
     /// Appends a bit.
@@ -31,7 +30,6 @@ impl Bits {
         let (word, mask) = (&mut self.words[(index / 64) as usize], 1 << (index % 64));
         let new = *word & mask == 0;
         *word |= mask;
-        self.ones += u64::from(new);
         new
     }
 
@@ -49,8 +47,8 @@ impl Bits {
 
     /// Returns the number of bits that are set.
     #[must_use]
-    pub(super) const fn ones(&self) -> u64 {
-        self.ones
+    pub(super) fn ones(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     /// Returns the first bit that is not set.

@@ -124,3 +124,6 @@ fn open_embedders(runtime: &Runtime, model: &Model, num_threads: usize) -> Resul
             .collect()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,7 @@ const BARS: usize = 80;
 const LAYER_POINTS: usize = 120;
 
 /// Statuses that make a layer, from the bottom to the top.
-pub(super) const LAYERS: [Status; 5] =
-    [Status::Extinct, Status::Fading, Status::Steady, Status::Rising, Status::Emerging];
+const LAYERS: [Status; 5] = [Status::Extinct, Status::Fading, Status::Steady, Status::Rising, Status::Emerging];
 
 /// One decimal at most.
 fn coordinate(value: f64) -> String {
@@ -84,8 +83,8 @@ pub(super) fn curve(history: &History, topic: &Topic) -> Markup {
 
 fn thin_ticks(history: &History, curve: &[Point], step: f64) -> Markup {
     let thin = curve.iter().enumerate().filter(|(_, point)| is_thin(history, &point.periods));
-    let ticks: String = thin.map(|(at, _)| format!("M{} 27v3", coordinate(at as f64 * step))).collect();
-    if ticks.is_empty() { Markup::default() } else { markup!(r#"<path class="tick" d="{}"/>"#, ticks) }
+    let ticks: Vec<String> = thin.map(|(at, _)| format!("M{} 27v3", coordinate(at as f64 * step))).collect();
+    if ticks.is_empty() { Markup::default() } else { markup!(r#"<path class="tick" d="{}"/>"#, ticks.concat()) }
 }
 
 fn is_thin(history: &History, periods: &Range<usize>) -> bool {
@@ -149,7 +148,8 @@ const ROOM: f64 = 0.14;
 /// Draws the names of the first and the last period and of round years between. `offset` is where a period has its
 /// middle: half a period in for bars, at its point for curves.
 fn axis(history: &History, periods: Range<usize>, offset: f64) -> Markup {
-    let Some((first, last)) = history.periods.get(periods.clone()).and_then(|all| Some((all.first()?, all.last()?))) else {
+    let Some((first, last)) = history.periods.get(periods.clone()).and_then(|all| Some((all.first()?, all.last()?)))
+    else {
         return Markup::default();
     };
     let length = (periods.len() - 1) as f64 + 2.0 * offset;
@@ -231,8 +231,8 @@ fn band(status: Status, places: &[usize], floor: &[f64], ceiling: &[f64]) -> Mar
 fn thin_bands(history: &History, curve: &[Point]) -> Markup {
     let step = 1000.0 / curve.len().saturating_sub(1).max(1) as f64;
     let thin = curve.iter().enumerate().filter(|(_, point)| is_thin(history, &point.periods));
-    let ticks: String = thin.map(|(at, _)| format!("M{} 0v200", coordinate(at as f64 * step))).collect();
-    if ticks.is_empty() { Markup::default() } else { markup!(r#"<path class="thin" d="{}"/>"#, ticks) }
+    let ticks: Vec<String> = thin.map(|(at, _)| format!("M{} 0v200", coordinate(at as f64 * step))).collect();
+    if ticks.is_empty() { Markup::default() } else { markup!(r#"<path class="thin" d="{}"/>"#, ticks.concat()) }
 }
 
 fn layers_label(report: &Report, history: &History) -> String {
@@ -255,8 +255,8 @@ mod tests {
 
     #[test]
     fn coordinates_are_short() {
-        let written: Vec<String> = [0.0, 12.0, 3.14159, 99.96, -0.5].map(coordinate).into();
-        assert_eq!(written, ["0", "12", "3.1", "100", "-0.5"]);
+        let written: Vec<String> = [0.0, 12.0, 5.0402, 99.96, -0.5].map(coordinate).into();
+        assert_eq!(written, ["0", "12", "5", "100", "-0.5"]);
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         let history = History::new(&report.findings);
         let curve = curve(&history, &report.findings.topics[1]).into_string();
         assert_eq!(curve.matches('L').count(), 23, "{curve}");
-        assert_eq!(curve.matches("M").count() - curve.matches("class=\"tick\"").count(), 1, "{curve}");
+        assert_eq!(curve.matches('M').count() - curve.matches("class=\"tick\"").count(), 1, "{curve}");
         assert!(curve.contains("aria-label=\"Share of visual servoing in 2000–2023: highest "), "{curve}");
     }
 
@@ -299,7 +299,10 @@ mod tests {
         let history = History::new(&fixture::report().findings);
         let names = axis(&history, 0..25, 0.5).into_string();
         for (place, year) in [("0", 2000), ("42", 2010), ("62", 2015), ("82", 2020), ("100", 2024)] {
-            assert!(names.contains(&format!("<text x=\"{place}%\"")) && names.contains(&format!(">{year}<")), "{names}");
+            assert!(
+                names.contains(&format!("<text x=\"{place}%\"")) && names.contains(&format!(">{year}<")),
+                "{names}"
+            );
         }
         assert_eq!(axis(&history, 0..1, 0.5).into_string().matches("<text").count(), 1);
         assert!(axis(&history, 0..0, 0.0).is_empty());

@@ -4,7 +4,7 @@ use strata_shared::findings::Status;
 
 use super::super::figures::{self, counted};
 use super::super::history::History;
-use super::charts::{LAYERS, layers};
+use super::charts::layers;
 use super::markup::{Figure, Markup, foreign, markup};
 use super::{ID, Report, listed};
 
@@ -65,10 +65,8 @@ fn layers_section(report: &Report, history: &History) -> Markup {
             "<p class=\"soft\">There is no history to draw: fewer than two complete periods have dated documents.</p>"
         )
     } else {
-        let num_layers = LAYERS.iter().filter(|layer| statuses.iter().any(|(status, _)| status == *layer)).count();
         markup!(
-            r#"<figcaption class="soft">Each period’s dated documents, by what became of their topic: {} from what is gone, at the bottom, to what is new, on top. A line marks a thin period.</figcaption>"#,
-            counted(num_layers as u64, "layer")
+            r#"<figcaption class="soft">The dated documents of each period, which are the whole height, by what became of their topic: what is gone lies at the bottom, what is new on top. A dashed line marks a thin period.</figcaption>"#
         )
     };
     markup!(

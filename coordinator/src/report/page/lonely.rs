@@ -30,6 +30,9 @@ pub(super) fn lonely(report: &Report) -> Markup {
 }
 
 fn lead(report: &Report) -> Markup {
+    if report.findings.record.lonely.k == 0 {
+        return markup!("There is no other document that one could be near to.");
+    }
     let (found, parameters) = (&report.findings.record.lonely, &report.findings.record.parameters);
     let certificate = found.cutoff.map(|cutoff| {
         markup!(

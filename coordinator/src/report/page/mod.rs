@@ -122,7 +122,9 @@ mod tests {
     #[test]
     fn every_kind_of_corpus_makes_a_page_whose_tags_are_in_order() {
         let reports = [fixture::report(), fixture::hostile(), fixture::undated(), fixture::tiny()];
-        reports.iter().for_each(|report| check_nesting(&html(report)));
+        for report in &reports {
+            check_nesting(&html(report));
+        }
     }
 
     #[test]

@@ -23,26 +23,28 @@ pub(super) fn fading(report: &Report, history: &History) -> Markup {
         recent
     );
     let topics = report.fading();
-    section("fading", "Fading and extinct", lead, &topics, |topic, rank| {
-        card(report, history, topic, rank, decline(topic))
+    section("fading", "Fading and extinct", &lead, &topics, |topic, rank| {
+        card(report, history, topic, rank, &decline(topic))
     })
 }
 
 /// Draws the emerging and the rising topics.
 pub(super) fn emerging(report: &Report, history: &History) -> Markup {
     let recent = figures::window(report.findings.record.periods.recent.as_deref());
-    let lead =
-        markup!("The share of {} against that of all time before. The ones most surely grown come first; a fade well below 1 says that the peak is past.", recent);
+    let lead = markup!(
+        "The share of {} against that of all time before. The ones most surely grown come first; a fade well below 1 says that the peak is past.",
+        recent
+    );
     let topics = report.emerging();
-    section("emerging", "Emerging and rising", lead, &topics, |topic, rank| {
-        card(report, history, topic, rank, growth(history, topic))
+    section("emerging", "Emerging and rising", &lead, &topics, |topic, rank| {
+        card(report, history, topic, rank, &growth(history, topic))
     })
 }
 
 fn section(
     id: &'static str,
     heading: &'static str,
-    lead: Markup,
+    lead: &Markup,
     topics: &[&Topic],
     card: impl Fn(&Topic, usize) -> Markup,
 ) -> Markup {
@@ -55,7 +57,13 @@ fn section(
             if id == "fading" { "fading or extinct" } else { "emerging or rising" }
         )
     } else {
-        markup!(r#"<p class="soft">{}</p>{}<ol class="cards">{}</ol>{}"#, lead, key(), shown, more(folded, topics.len()))
+        markup!(
+            r#"<p class="soft">{}</p>{}<ol class="cards">{}</ol>{}"#,
+            lead,
+            key(),
+            shown,
+            more(folded, topics.len())
+        )
     };
     markup!(
         r#"<section id="{}" aria-labelledby="{}-title"><h2 id="{}-title">{} <small>{}</small></h2>{}</section>"#,
@@ -90,7 +98,7 @@ fn more(folded: Vec<Markup>, found: usize) -> Markup {
     )
 }
 
-fn card(report: &Report, history: &History, topic: &Topic, rank: usize, change: Markup) -> Markup {
+fn card(report: &Report, history: &History, topic: &Topic, rank: usize, change: &Markup) -> Markup {
     markup!(
         r#"<li class="card"><h3><span class="rank">{}</span> {}</h3><p class="terms">{}</p>{}<p class="facts">{}<span class="soft">{}</span></p><p>{}</p>{}<p class="fade">fade <b>{}</b> <span class="soft">95&nbsp;%&nbsp;interval&nbsp;{}</span></p></li>"#,
         Figure(rank),
@@ -119,10 +127,5 @@ fn growth(history: &History, topic: &Topic) -> Markup {
     let before = history.share_before(topic.label);
     let multiple = topic.recent_share.zip(before).and_then(|(recent, before)| figures::multiple(recent, before));
     let multiple = multiple.map(|multiple| markup!(" ({})", multiple));
-    markup!(
-        "<b>{}</b> before, now <b>{}</b>{}",
-        figures::share(before),
-        figures::share(topic.recent_share),
-        multiple,
-    )
+    markup!("<b>{}</b> before, now <b>{}</b>{}", figures::share(before), figures::share(topic.recent_share), multiple,)
 }

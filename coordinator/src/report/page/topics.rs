@@ -75,14 +75,14 @@ fn row(report: &Report, history: &History, topic: &Topic) -> Markup {
         figure(
             "peak",
             topic.peak_share,
-            figures::share(topic.peak_share),
+            &figures::share(topic.peak_share),
             topic.peak_period.is_some().then(|| figures::window(topic.peak_period.as_deref()))
         ),
-        figure("recent", topic.recent_share, figures::share(topic.recent_share), None),
+        figure("recent", topic.recent_share, &figures::share(topic.recent_share), None),
         figure(
             "fade",
             topic.fade,
-            figures::ratio(topic.fade),
+            &figures::ratio(topic.fade),
             topic.fade_low.is_some().then(|| figures::interval(topic))
         ),
         status(topic.status),
@@ -90,7 +90,7 @@ fn row(report: &Report, history: &History, topic: &Topic) -> Markup {
 }
 
 /// A cell with a figure that rows can be ordered by, and a remark beneath it.
-fn figure(name: &'static str, value: Option<f64>, written: String, remark: Option<String>) -> Markup {
+fn figure(name: &'static str, value: Option<f64>, written: &str, remark: Option<String>) -> Markup {
     let remark = remark.map(|remark| markup!(r#"<span class="soft">{}</span>"#, remark));
     match value {
         Some(value) => markup!(

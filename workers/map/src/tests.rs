@@ -1,0 +1,9 @@
+//! The map-worker as a whole: on corpora in memory with an embedder that only counts, and on small graphs that ONNX
+//! Runtime runs.
+
+mod corpus;
+mod graph;
+mod graphs;
+mod resume;
+mod shares;
+mod texts;
