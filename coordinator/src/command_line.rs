@@ -118,7 +118,7 @@ pub struct ReportCommand {
 /// Where everything lies.
 #[derive(Debug, Args)]
 pub struct StoreFlags {
-    /// The store: a directory, or s3://bucket/prefix
+    /// The store: a directory, or `s3://bucket/prefix`
     #[arg(long, env = "STRATA_STORE", value_name = "URL")]
     pub store: String,
 }
@@ -144,7 +144,7 @@ pub struct ShardFlags {
     /// The field of the text
     #[arg(long, env = "STRATA_TEXT_FIELD", value_name = "FIELD", default_value = "abstract")]
     pub text_field: String,
-    /// The field of the date [default: arXiv's versions[0].created, else update_date]
+    /// The field of the date [default: arXiv's `versions[0].created`, else `update_date`]
     #[arg(long, env = "STRATA_DATE_FIELD", value_name = "FIELD")]
     pub date_field: Option<String>,
     /// The field of the categories

@@ -11,7 +11,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Finishes a running sha256 as 64 lowercase hexadecimal digits.
 #[must_use]
 pub fn finish(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Tells whether `text` is a sha256 as [`sha256_hex`] writes it.

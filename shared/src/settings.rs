@@ -25,7 +25,7 @@ impl Classify for SettingError {
     }
 }
 
-fn refuse<T>(name: &'static str, found: impl ToString, expected: &'static str) -> Result<T, SettingError> {
+fn refuse<T>(name: &'static str, found: &(impl std::fmt::Display + ?Sized), expected: &'static str) -> Result<T, SettingError> {
     Err(SettingError { name, found: found.to_string(), expected })
 }
 
@@ -70,10 +70,10 @@ impl ShardSettings {
     /// [`SettingError`] otherwise.
     pub fn check(self) -> Result<Self, SettingError> {
         if !(1..=1_000_000).contains(&self.rows_per_shard) {
-            return refuse("--rows-per-shard", self.rows_per_shard, "1 to 1000000");
+            return refuse("--rows-per-shard", &self.rows_per_shard, "1 to 1000000");
         }
         if self.max_line_bytes < 1024 {
-            return refuse("--max-line", self.max_line_bytes, "at least 1024 bytes");
+            return refuse("--max-line", &self.max_line_bytes, "at least 1024 bytes");
         }
         Ok(self)
     }
@@ -207,16 +207,16 @@ impl ReduceSettings {
     /// [`SettingError`] otherwise.
     pub fn check(self) -> Result<Self, SettingError> {
         if self.clusters.is_some_and(|clusters| !(1..=65_536).contains(&clusters)) {
-            return refuse("--clusters", self.clusters.unwrap_or_default(), "1 to 65536");
+            return refuse("--clusters", &self.clusters.unwrap_or_default(), "1 to 65536");
         }
         if self.lonely > 1_000_000 {
-            return refuse("--lonely", self.lonely, "at most 1000000");
+            return refuse("--lonely", &self.lonely, "at most 1000000");
         }
         if !(1..=1_000).contains(&self.lonely_k) {
-            return refuse("--lonely-k", self.lonely_k, "1 to 1000");
+            return refuse("--lonely-k", &self.lonely_k, "1 to 1000");
         }
         if !(1..=1_000).contains(&self.recent) {
-            return refuse("--recent", self.recent, "1 to 1000 periods");
+            return refuse("--recent", &self.recent, "1 to 1000 periods");
         }
         if let Some(until) = &self.until
             && chrono::NaiveDate::parse_from_str(until, "%Y-%m-%d").is_err()

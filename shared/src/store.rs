@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -163,6 +163,12 @@ impl Store {
 
     fn open_url(url: &Url) -> Result<Self, StoreError> {
         let shown = without_credentials(url);
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(url_error(
+                &shown,
+                "has credentials in it; give them in AWS_* variables, which nobody is shown",
+            ));
+        }
         let failed = |source| open_error(&shown, source);
         if url.scheme() == "s3" {
             let bucket = url.host_str().ok_or_else(|| url_error(&shown, "expected s3://bucket/prefix"))?;
@@ -284,14 +290,20 @@ impl Store {
         Ok(objects)
     }
 
-    /// Lists the names of the folders directly under `folder`, in order.
+    /// Lists the names of the folders directly under `folder` that hold an object, in order.
+    ///
+    /// A directory store keeps folders whose objects were removed or never finished; they are left out.
     ///
     /// # Errors
     /// [`StoreError::Object`] if the store cannot be listed.
     pub async fn folders(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
         let listed = self.objects.list_with_delimiter(Some(folder)).await.map_err(self.failed(folder, "be listed"))?;
-        let mut names: Vec<String> =
-            listed.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect();
+        let mut names = Vec::with_capacity(listed.common_prefixes.len());
+        for prefix in &listed.common_prefixes {
+            let first = self.objects.list(Some(prefix)).next().await;
+            let first = first.transpose().map_err(self.failed(prefix, "be listed"))?;
+            names.extend(first.and_then(|_| prefix.filename().map(str::to_owned)));
+        }
         names.sort();
         Ok(names)
     }
@@ -314,6 +326,15 @@ fn open_s3(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
         builder = builder.with_config(AmazonS3ConfigKey::Endpoint, endpoint);
     }
     builder.with_client_options(options).with_retry(retry).with_bucket_name(bucket).build()
+}
+
+/// Returns a store's URL as it may be shown, without credentials and query; a directory as it is.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(parsed) if url.contains("://") => without_credentials(&parsed),
+        _ => url.to_owned(),
+    }
 }
 
 fn without_credentials(url: &Url) -> String {

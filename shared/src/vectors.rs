@@ -78,7 +78,8 @@ impl Vectors {
     #[must_use]
     pub fn first_not_unit(&self) -> Option<(usize, f32)> {
         let norms = self.values().chunks_exact(self.dim).map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt());
-        norms.enumerate().find(|(_, norm)| !((norm - 1.0).abs() <= UNIT_TOLERANCE))
+        // A norm that is no number is within no tolerance.
+        norms.enumerate().find(|(_, norm)| norm.is_nan() || (norm - 1.0).abs() > UNIT_TOLERANCE)
     }
 
     fn column(&self) -> ArrayRef {

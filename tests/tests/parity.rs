@@ -3,6 +3,8 @@
 //! Gated on `STRATA_TEST_DATA`, a folder that holds `corpora/robotics.jsonl.gz` and `reference/`. One store serves all
 //! tests but that of determinism, which needs a second one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

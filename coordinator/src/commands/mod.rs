@@ -167,7 +167,9 @@ fn reduce_worker(context: &Context, flags: &ReduceFlags, run: &RunName, vectors_
         ("until", flags.until.clone()),
         ("index", flags.index.clone()),
     ];
-    optional.into_iter().for_each(|(name, value)| value.into_iter().for_each(|value| flag(name, value)));
+    for (name, value) in optional {
+        value.into_iter().for_each(|value| flag(name, value));
+    }
     if flags.force {
         arguments.push("--force".to_owned());
     }

@@ -59,9 +59,18 @@ pub(super) fn interval(topic: &Topic) -> String {
     ends.map_or_else(|| NONE.into(), |(low, high)| format!("{low:.2}–{high:.2}"))
 }
 
-/// Writes a window as people do, `2007–2009` for `2007..2009`.
+/// Writes a span of periods, `2007–2009`, or `2007-Q3 to 2008-Q2` where the names have dashes of their own.
+pub(super) fn span(first: &str, last: &str) -> String {
+    match first {
+        _ if first == last => first.to_owned(),
+        _ if first.contains('-') => format!("{first} to {last}"),
+        _ => format!("{first}–{last}"),
+    }
+}
+
+/// Writes a window such as `2007..2009` as people do.
 pub(super) fn window(window: Option<&str>) -> String {
-    window.map_or_else(|| NONE.into(), |window| window.replace("..", "–"))
+    window.map_or_else(|| NONE.into(), |window| window.split_once("..").map_or(window.to_owned(), |(a, b)| span(a, b)))
 }
 
 /// Writes a place in an order, `5th`.
@@ -98,6 +107,14 @@ mod tests {
     fn shares_that_are_not_zero_do_not_seem_so() {
         let written: Vec<String> = [0.0, 0.000_01, 0.000_8, 0.019_2, 0.123_4, 0.0999, 1.0].map(percent).into();
         assert_eq!(written, ["0", "<0.01", "0.08", "1.92", "12.3", "9.99", "100.0"]);
+    }
+
+    #[test]
+    fn spans_are_written_as_people_do() {
+        assert_eq!(window(Some("2007..2009")), "2007–2009");
+        assert_eq!(window(Some("2007")), "2007");
+        assert_eq!(window(Some("2007-Q3..2008-Q2")), "2007-Q3 to 2008-Q2");
+        assert_eq!(window(None), NONE);
     }
 
     #[test]

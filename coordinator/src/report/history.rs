@@ -10,6 +10,8 @@ use chrono::{Datelike, NaiveDate};
 use strata_shared::findings::{Findings, Topic};
 use strata_shared::settings::PeriodLength;
 
+use super::figures;
+
 /// One year, quarter or month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Period {
@@ -123,8 +125,7 @@ impl History {
     /// The first and the last of `periods` by name, `2000–2023`; `None` where there are none.
     pub(super) fn span(&self, periods: Range<usize>) -> Option<String> {
         let periods = self.periods.get(periods)?;
-        let (first, last) = (&periods.first()?.name, &periods.last()?.name);
-        Some(if first == last { first.clone() } else { format!("{first}–{last}") })
+        Some(figures::span(&periods.first()?.name, &periods.last()?.name))
     }
 }
 

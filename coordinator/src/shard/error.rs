@@ -153,11 +153,21 @@ impl Classify for ShardError {
             Self::Store(error) => error.exit(),
             Self::Table(error) => error.exit(),
             Self::Manifest(error) => error.exit(),
-            Self::NoInput | Self::Setting { .. } | Self::StdinTwice | Self::Open { .. } => Exit::Configuration,
-            Self::Directory { .. } | Self::Absent { .. } | Self::OtherCorpus { .. } | Self::OtherVectors { .. } => Exit::Configuration,
+            Self::NoInput
+            | Self::Setting { .. }
+            | Self::StdinTwice
+            | Self::Open { .. }
+            | Self::Directory { .. }
+            | Self::Absent { .. }
+            | Self::OtherCorpus { .. }
+            | Self::OtherVectors { .. } => Exit::Configuration,
             Self::Read { .. } | Self::Scratch { .. } | Self::Abandoned => Exit::Retry,
-            Self::Truncated { .. } | Self::Damaged { .. } | Self::Parquet { .. } => Exit::Data,
-            Self::Column { .. } | Self::NoRow { .. } | Self::Vectors { .. } => Exit::Data,
+            Self::Truncated { .. }
+            | Self::Damaged { .. }
+            | Self::Parquet { .. }
+            | Self::Column { .. }
+            | Self::NoRow { .. }
+            | Self::Vectors { .. } => Exit::Data,
         }
     }
 }

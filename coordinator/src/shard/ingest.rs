@@ -23,7 +23,8 @@ use super::write::ShardSender;
 /// How many batches may wait to be parsed.
 const BATCHES_AHEAD: usize = 2;
 
-/// What the reading thread has to say.
+/// What the reading thread has to say; few are in flight, and the large ones are the frequent ones.
+#[allow(clippy::large_enum_variant, reason = "boxing the frequent variants would save nothing")]
 enum Read {
     Begin(String),
     Lines(LineBatch),

@@ -290,6 +290,7 @@ impl Compression {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one a file")]
 enum Stream {
     Plain(BufReader<Source>),
     Gzip(Box<MultiGzDecoder<BufReader<Source>>>),

@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_in_lines_and_bytes() {
-        for (line, most) in [("\n".to_owned(), BATCH_LINES), (format!("{}\n", "x".repeat(999)), BATCH_BYTES / 999 + 1)] {
+        for (line, most) in [("\n".to_owned(), BATCH_LINES), (format!("{}\n", "x".repeat(999)), BATCH_BYTES / 999 + 1)]
+        {
             let text = line.repeat(3 * BATCH_LINES).into_bytes();
             let mut lines = Lines::new(Decoder::plain(Box::new(io::Cursor::new(text))), 1 << 20);
             let mut num_lines = 0;

@@ -365,8 +365,8 @@ fn versions(input: &str, name: &str, column: &ArrayRef) -> Result<DateColumn, Sh
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, LargeStringArray, ListBuilder, StringBuilder,
-        StringViewArray, StructArray, TimestampSecondArray,
+        BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, LargeStringArray, ListBuilder,
+        StringBuilder, StringViewArray, StructArray, TimestampSecondArray,
     };
     use arrow::datatypes::Int32Type;
     use parquet::arrow::ArrowWriter;
@@ -376,7 +376,8 @@ mod tests {
     use crate::shard::tests::Bench;
 
     fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
         let batch = batch.unwrap();
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
@@ -429,8 +430,18 @@ mod tests {
             ("created", Arc::new(seconds.clone()) as ArrayRef, [Some(1), None, None, None], 2),
             ("created", Arc::new(seconds.with_timezone("+02:00")), [Some(1), None, None, None], 2),
             ("created", Arc::new(Date32Array::from(vec![1, 2, 3, -800_000])), [Some(1), Some(2), Some(3), None], 1),
-            ("update_date", texts([Some("1970-01-02"), Some("x"), None, Some("1971")]), [Some(1), None, None, Some(365)], 1),
-            ("update_date", Arc::new(Int32Array::from(vec![1971, 0, 9999, 19_700_103])), [Some(365), None, None, Some(2)], 2),
+            (
+                "update_date",
+                texts([Some("1970-01-02"), Some("x"), None, Some("1971")]),
+                [Some(1), None, None, Some(365)],
+                1,
+            ),
+            (
+                "update_date",
+                Arc::new(Int32Array::from(vec![1971, 0, 9999, 19_700_103])),
+                [Some(365), None, None, Some(2)],
+                2,
+            ),
             ("versions", Arc::new(lists), [Some(13_605), None, None, None], 0),
         ] {
             let bench = Bench::new();
@@ -445,13 +456,18 @@ mod tests {
     #[test]
     fn rows_are_refused_as_lines_are() {
         let bench = Bench::new();
-        let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some(" "), Some("a"), Some("b"), Some("c")]));
+        let ids: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("a"), None, Some(" "), Some("a"), Some("b"), Some("c")]));
         let titles: ArrayRef =
             Arc::new(StringArray::from(vec![Some("t"), Some("t"), Some("t"), Some("again"), None, Some("t")]));
         let input = bench.file("a.parquet", &parquet(vec![("id", ids), ("title", titles)]));
         let manifest = bench.shard(&[&input]).unwrap().manifest;
-        assert_eq!((manifest.rows, manifest.rejected, manifest.inputs[0].lines, manifest.inputs[0].blank), (2, 4, 6, 0));
-        let found: Vec<(u64, String)> = bench.rejections().into_iter().map(|entry| (entry.line, entry.reason)).collect();
+        assert_eq!(
+            (manifest.rows, manifest.rejected, manifest.inputs[0].lines, manifest.inputs[0].blank),
+            (2, 4, 6, 0)
+        );
+        let found: Vec<(u64, String)> =
+            bench.rejections().into_iter().map(|entry| (entry.line, entry.reason)).collect();
         let reasons = [Reason::NoId, Reason::EmptyId, Reason::DuplicateId, Reason::NoContent];
         assert_eq!(found, [2, 3, 4, 5].into_iter().zip(reasons.map(|reason| reason.to_string())).collect::<Vec<_>>());
         assert_eq!(bench.rejections()[2].text, r#"{"abstract":null,"id":"a","title":"again"}"#);

@@ -21,9 +21,12 @@ use tokio::net::TcpStream;
 /// How long the driver may take to listen.
 const START: Duration = Duration::from_secs(30);
 
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_mins(1);
+
 /// What the page is looked at on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Screen {
+pub(crate) enum Screen {
     /// 1280 × 900.
     Desk,
     /// 390 × 844, touched.
@@ -31,9 +34,9 @@ pub enum Screen {
 }
 
 /// A browser with one window.
-pub struct Browser {
+pub(crate) struct Browser {
     /// What drives it.
-    pub client: Client,
+    pub(crate) client: Client,
     port: u16,
     session: String,
     driver: Driver,
@@ -116,12 +119,38 @@ fn capabilities(screen: Screen, browser: &std::path::Path, profile: &std::path::
     })
 }
 
+/// What the page asked for, if that is what an entry of the log tells; the browser's own pages ask for things too.
+fn request(entry: &Value) -> Option<String> {
+    let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+    let (method, parameters) = (&event["message"]["method"], &event["message"]["params"]);
+    let is_ours = parameters["documentURL"].as_str()?.starts_with("file:///");
+    (method == "Network.requestWillBeSent" && is_ours)
+        .then(|| parameters["request"]["url"].as_str().map(str::to_owned))?
+}
+
+/// The body of an answer. The driver leaves the connection open, so its length decides.
+async fn answer(stream: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    loop {
+        ensure!(stream.read_buf(&mut read).await? > 0, "the driver breaks off: {}", String::from_utf8_lossy(&read));
+        let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.context("an answer with a length")?.trim().parse()?;
+        if read.len() >= end + 4 + length {
+            let body = read.split_off(end + 4);
+            ensure!(head.starts_with("http/1.1 200"), "{}", String::from_utf8_lossy(&body));
+            return Ok(body);
+        }
+    }
+}
+
 impl Browser {
     /// Starts a browser; `None` where Chromium or its driver is not there.
     ///
     /// # Errors
     /// They are there and do not start.
-    pub async fn start(screen: Screen) -> anyhow::Result<Option<Self>> {
+    pub(crate) async fn start(screen: Screen) -> anyhow::Result<Option<Self>> {
         let driver = std::env::var_os("CHROMEDRIVER").map(PathBuf::from).or_else(|| on_path(&["chromedriver"]));
         let browser = on_path(&["chromium", "chromium-browser", "google-chrome", "chrome"]);
         let Some((driver, browser)) = driver.zip(browser) else { return Ok(None) };
@@ -134,7 +163,7 @@ impl Browser {
         Ok(Some(Self { client, port, session, driver }))
     }
 
-    /// Sends a command that WebDriver itself does not have, and returns its value.
+    /// Sends a command that `WebDriver` itself does not have, and returns its value.
     async fn send(&self, command: &str, body: &Value) -> anyhow::Result<Value> {
         let body = body.to_string();
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
@@ -145,18 +174,15 @@ impl Browser {
             body.len()
         );
         stream.write_all(request.as_bytes()).await?;
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await?;
-        ensure!(response.starts_with("HTTP/1.1 200"), "{command}: {response}");
-        let (_, body) = response.split_once("\r\n\r\n").context("an answer with a body")?;
-        Ok(serde_json::from_str::<Value>(body)?["value"].take())
+        let answer = tokio::time::timeout(ANSWER, answer(&mut stream)).await.with_context(|| command.to_owned())??;
+        Ok(serde_json::from_slice::<Value>(&answer)?["value"].take())
     }
 
     /// Makes the browser prefer a colour scheme, `light` or `dark`.
     ///
     /// # Errors
     /// The driver's own.
-    pub async fn prefer(&self, scheme: &str) -> anyhow::Result<()> {
+    pub(crate) async fn prefer(&self, scheme: &str) -> anyhow::Result<()> {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
         self.send("goog/cdp/execute", &command).await?;
@@ -167,17 +193,11 @@ impl Browser {
     ///
     /// # Errors
     /// A message of the console, or a request.
-    pub async fn check_silence(&self) -> anyhow::Result<()> {
+    pub(crate) async fn check_silence(&self) -> anyhow::Result<()> {
         let console = self.send("se/log", &json!({ "type": "browser" })).await?;
         ensure!(console == json!([]), "the console says {console}");
         let log = self.send("se/log", &json!({ "type": "performance" })).await?;
-        let mut requests = Vec::new();
-        for entry in log.as_array().context("a list")? {
-            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default())?;
-            if event["message"]["method"] == "Network.requestWillBeSent" {
-                requests.push(event["message"]["params"]["request"]["url"].as_str().unwrap_or_default().to_owned());
-            }
-        }
+        let requests: Vec<String> = log.as_array().context("a list")?.iter().filter_map(request).collect();
         let foreign = requests.iter().find(|url| !url.starts_with("file:///") && !url.starts_with("data:"));
         ensure!(
             requests.iter().any(|url| url.ends_with("/report.html")),
@@ -191,7 +211,7 @@ impl Browser {
     ///
     /// # Errors
     /// The driver's own.
-    pub async fn close(self) -> anyhow::Result<()> {
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
         self.client.close().await?;
         drop(self.driver);
         Ok(())

@@ -13,7 +13,7 @@ use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::store::Store;
 
 /// The names of the topics, and the titles of the documents.
-pub const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 9] = [
     "<script>window.__pwned = 1</script><img src=x onerror=\"window.__pwned = 2\">",
     "\u{1b}[2J\u{1b}]0;owned\u{7} escapes \u{9b}31m and NUL \0 and a\r\nnew line",
     "An override \u{202e}txt.exe and an isolate \u{2067}never closed",
@@ -134,7 +134,7 @@ fn refused_lines() -> anyhow::Result<String> {
 ///
 /// # Errors
 /// The store's own.
-pub async fn write(url: &str) -> anyhow::Result<()> {
+pub(crate) async fn write(url: &str) -> anyhow::Result<()> {
     let (store, run) = (Store::open(url)?, RunName::new("hostile")?);
     let documents: Vec<Document> = NAMES
         .iter()

@@ -1,6 +1,8 @@
 //! The page of a run in a real Chromium, at the width of a desk and of a phone: it fits, sorts and searches, shows
 //! hostile titles without obeying them, and asks the network for nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod browser;
 mod hostile_run;
 

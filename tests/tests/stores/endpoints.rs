@@ -93,11 +93,11 @@ fn an_endpoint_that_never_answers_is_given_up_in_bounded_time() {
 }
 
 #[test]
-fn credentials_in_a_url_are_not_told() {
+fn credentials_in_a_url_are_refused_and_not_told() {
     let (environment, credentials) = at(s3_server::closed_port().unwrap());
     let Credentials { access_key, secret_key } = &credentials;
     let url = format!("s3://{access_key}:{secret_key}@{}/prefix", s3_server::BUCKET);
-    expect(&fail(&url, &environment, secret_key), 1, s3_server::BUCKET);
+    expect(&fail(&url, &environment, secret_key), 2, "credentials");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// How many tokens a batch holds unless told otherwise.
-pub const DEFAULT_TOKEN_BUDGET: usize = 1024;
+pub const DEFAULT_TOKEN_BUDGET: usize = 512;
 
 /// The batches of one shard, those of the longest rows first, so that threads end together.
 #[derive(Debug, PartialEq, Eq)]

@@ -25,13 +25,13 @@ const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 #[derive(Parser)]
 #[command(name = "map-worker", version)]
 struct Arguments {
-    /// Where the corpus is: a directory or s3://bucket/prefix
+    /// Where the corpus is: a directory or `s3://bucket/prefix`
     #[arg(long, env = "STRATA_STORE", value_name = "URL")]
     store: String,
     /// The model's folder, laid out as sentence-transformers does, or its URL [default: what deploy/setup.sh installed]
     #[arg(long, env = "STRATA_MODEL", value_name = "DIR|URL")]
     model: Option<String>,
-    /// This task, from 0 [default: JOB_COMPLETION_INDEX, else 0]
+    /// This task, from 0 [default: `JOB_COMPLETION_INDEX`, else 0]
     #[arg(long, env = "STRATA_TASK_INDEX", value_name = "I")]
     task_index: Option<usize>,
     /// All tasks
@@ -43,7 +43,7 @@ struct Arguments {
     /// Threads [default: as many as the CPU quota and the affinity mask allow]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// ONNX Runtime's library [default: ORT_DYLIB_PATH, else what deploy/setup.sh installed, else the system's]
+    /// ONNX Runtime's library [default: `ORT_DYLIB_PATH`, else what deploy/setup.sh installed, else the system's]
     #[arg(long, env = "STRATA_ONNXRUNTIME", value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
     /// Tokens a batch: changes the speed and nothing else

@@ -23,20 +23,20 @@ pub enum TokenizeError {
         source: ConvertError,
     },
     /// The tokenizer is of a kind that this program does not have.
-    #[error("{file}: cannot be used, expected a WordPiece tokenizer of the BERT family: {reason}")]
+    #[error("{file}: cannot be used, expected a WordPiece tokenizer as the BERT family has it")]
     Kind {
         /// The file.
         file: String,
         /// What the reader says.
-        reason: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A text cannot be encoded.
-    #[error("document {id:?} cannot be tokenised: {reason}")]
+    #[error("document {id:?} cannot be tokenised")]
     Encode {
         /// The document.
         id: String,
         /// What the tokenizer says.
-        reason: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -48,7 +48,7 @@ impl Classify for TokenizeError {
 
 /// A model's tokenizer with the model's own settings.
 pub struct Tokenizer {
-    tokenizer: PipelineTokenizer,
+    pipeline: PipelineTokenizer,
     options: EncodeOptions,
     prompt: String,
     lower_case: bool,
@@ -111,14 +111,14 @@ impl Tokenizer {
         let canonical = tokenizers::canonicalize_file(model.tokenizer())
             .map_err(|source| TokenizeError::Convert { file: file(), source })?;
         let tokenizer = tokenizers::from_json(&canonical)
-            .map_err(|error| TokenizeError::Kind { file: file(), reason: error.to_string() })?;
+            .map_err(|error| TokenizeError::Kind { file: file(), source: error })?;
         let truncation = TruncationParams { max_length: model.max_tokens(), ..TruncationParams::default() };
         let options = EncodeOptions {
             truncation: Override::With(truncation),
             padding: Override::Off,
             ..EncodeOptions::default()
         };
-        Ok(Self { tokenizer, options, prompt: model.prompt().to_owned(), lower_case: model.lower_case() })
+        Ok(Self { pipeline: tokenizer, options, prompt: model.prompt().to_owned(), lower_case: model.lower_case() })
     }
 
     /// Tokenises every document, on `num_threads` threads.
@@ -143,10 +143,9 @@ impl Tokenizer {
     fn tokenize_range(&self, documents: &Documents, range: Range<usize>) -> Result<Tokens, TokenizeError> {
         let mut tokens = Tokens::default();
         for row in range {
-            let failed = |reason: String| TokenizeError::Encode { id: documents.id(row).to_owned(), reason };
-            let encoded = self.tokenizer.encode(self.text(documents, row), &self.options).wait();
-            let encoding = encoded.map_err(|error| failed(error.to_string()))?.pop();
-            let encoding = encoding.ok_or_else(|| failed("the tokenizer gave nothing".into()))?;
+            let failed = |source| TokenizeError::Encode { id: documents.id(row).to_owned(), source };
+            let encoded = self.pipeline.encode(self.text(documents, row), &self.options).wait();
+            let encoding = encoded.map_err(failed)?.pop().ok_or_else(|| failed("the tokenizer gave nothing".into()))?;
             tokens.push(encoding.ids().iter().map(|token| token.id()));
         }
         Ok(tokens)

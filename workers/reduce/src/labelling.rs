@@ -274,10 +274,10 @@ fn bounds(survey: &Survey, centroids: &Centroids, num_rows: usize, neighbours: u
 fn count_terms(counts: &TermCounts<'_>, documents: &Documents, labels: &[i32]) -> Result<(), ReduceError> {
     let part = labels.len().div_ceil(rayon::current_num_threads()).max(1);
     labels.par_chunks(part).enumerate().try_for_each(|(at, labels)| {
-        let mut counter = counts.counter();
+        let mut terms = counts.counter();
         labels.iter().enumerate().try_for_each(|(offset, &label)| {
             let row = at * part + offset;
-            let counted = counter.count(label as usize, documents.title(row), documents.abstract_text(row));
+            let counted = terms.count(label as usize, documents.title(row), documents.abstract_text(row));
             counted.map_err(|error| ReduceError::stage("label", error))
         })
     })

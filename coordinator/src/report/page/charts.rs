@@ -142,8 +142,9 @@ fn window(class: &'static str, periods: Option<Range<usize>>) -> Markup {
 const YEARS: [i32; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 /// Names between the first and the last one.
 const NAMES: i32 = 4;
-/// Room of a name at an axis' end, as a part of the axis: 50 of a phone's 350 pixels.
-const ROOM: f64 = 0.14;
+/// Room of a name at an axis' end, as a part of the axis, for each of its characters and beside it: 8 and 22 of the 320
+/// pixels of a card.
+const ROOM: (f64, f64) = (0.025, 0.07);
 
 /// Draws the names of the first and the last period and of round years between. `offset` is where a period has its
 /// middle: half a period in for bars, at its point for curves.
@@ -156,11 +157,13 @@ fn axis(history: &History, periods: Range<usize>, offset: f64) -> Markup {
     let years = last.first_day.year() - first.first_day.year();
     let every = YEARS.into_iter().find(|every| years / every <= NAMES).unwrap_or(YEARS[YEARS.len() - 1]);
     let opens = |day: NaiveDate| day.ordinal() == 1 && day.year() % every == 0;
+    let room = |name: &str| ROOM.0 * name.len() as f64 + ROOM.1;
+    let free = room(&first.name)..=1.0 - room(&last.name);
     let between = periods.clone().map(|at| (at, history.periods[at].first_day)).filter(|(_, day)| opens(*day));
     let between = between.filter_map(|(at, day)| {
         let place = ((at - periods.start) as f64 + offset) / length;
         let name = || tick(place * 100.0, "middle", &format!("{:04}", day.year()));
-        (periods.len() > 1 && (ROOM..=1.0 - ROOM).contains(&place)).then(name)
+        (periods.len() > 1 && free.contains(&place)).then(name)
     });
     let ends = [tick(0.0, "start", &first.name), tick(100.0, "end", &last.name)];
     let ends = ends.into_iter().take(if periods.len() > 1 { 2 } else { 1 });

@@ -11,7 +11,7 @@ use super::{Report, listed, named, status};
 /// Rows of the table, the largest topics first: some 3 MB of page. The run's topics.parquet has them all.
 const ROWS: usize = 2000;
 /// Terms under a name.
-const TERMS: usize = 6;
+const TERMS: usize = 5;
 /// Categories under a name.
 const CATEGORIES: usize = 3;
 

@@ -100,7 +100,11 @@ pub(super) struct CompleteVectors {
 /// # Errors
 /// [`ShardError::Vectors`] for a vector of another length, with NaN or all zeros, of an id that has two, or another
 /// number of rows than lines.
-pub(super) fn place(file: VectorFile, owners: &Owners, num_documents: u64) -> Result<Result<CompleteVectors, u64>, ShardError> {
+pub(super) fn place(
+    file: VectorFile,
+    owners: &Owners,
+    num_documents: u64,
+) -> Result<Result<CompleteVectors, u64>, ShardError> {
     check_rows(&file, owners, num_documents)?;
     let name = file.given().to_owned();
     let mut placing = Placing { name, num_documents, placed: None, next: 0, unit: Vec::new() };
@@ -135,7 +139,7 @@ struct Placing {
 }
 
 impl Placing {
-    fn take(&mut self, owners: &Owners, row: VectorRow<'_>) -> Result<(), ShardError> {
+    fn take(&mut self, owners: &Owners, row: &VectorRow<'_>) -> Result<(), ShardError> {
         let Some(document) = self.owner(owners, &row) else { return Ok(()) };
         let numbers = row.numbers.clone().map_err(|reason| self.wrong(&row, &reason))?;
         let mut placed = match self.placed.take() {

@@ -77,8 +77,12 @@ impl Header {
             return Err("is in Fortran order, expected C order; save it by numpy.ascontiguousarray".into());
         }
         let shape = value("shape").and_then(|shape| shape.strip_prefix('(')?.split_once(')')).ok_or_else(damaged)?.0;
-        let lengths: Option<Vec<u64>> =
-            shape.split(',').map(str::trim).filter(|length| !length.is_empty()).map(|length| length.parse().ok()).collect();
+        let lengths: Option<Vec<u64>> = shape
+            .split(',')
+            .map(str::trim)
+            .filter(|length| !length.is_empty())
+            .map(|length| length.parse().ok())
+            .collect();
         match lengths.as_deref() {
             Some(&[num_rows, dim]) if dim > 0 && dim <= 1 << 20 => Ok(Self { float, num_rows, dim: dim as usize }),
             _ => Err(format!("has the shape ({shape}), expected (rows, dimensions)")),
@@ -111,7 +115,9 @@ impl Header {
         row.clear();
         match self.float {
             Float::Half => row.extend(bytes.as_chunks().0.iter().map(|half| f16::from_le_bytes(*half).to_f64())),
-            Float::Single => row.extend(bytes.as_chunks().0.iter().map(|single| f64::from(f32::from_le_bytes(*single)))),
+            Float::Single => {
+                row.extend(bytes.as_chunks().0.iter().map(|single| f64::from(f32::from_le_bytes(*single))))
+            }
             Float::Double => row.extend(bytes.as_chunks().0.iter().map(|double| f64::from_le_bytes(*double))),
         }
         Ok(())

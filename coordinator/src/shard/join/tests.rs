@@ -63,7 +63,8 @@ fn stored(bench: &Bench) -> Vec<(String, Vec<f32>)> {
         let mut rows = Vec::new();
         for (index, shard) in manifest.shards.iter().enumerate() {
             let key = layout::vector_shard(&model(), index);
-            let shard = VectorShard::open(&bench.store, &key, &model(), &shard.sha256, shard.rows as usize).await.unwrap();
+            let shard =
+                VectorShard::open(&bench.store, &key, &model(), &shard.sha256, shard.rows as usize).await.unwrap();
             let (ids, vectors) = shard.read_vectors(&bench.store).await.unwrap();
             rows.extend(ids.iter().flatten().enumerate().map(|(row, id)| (id.to_owned(), vectors.row(row).to_vec())));
         }
@@ -143,9 +144,8 @@ fn vectors_alone_are_a_corpus() {
 fn vectors_that_do_not_fit_are_refused_and_nothing_is_finished() {
     let three = ids(&["0", "1", "2"]);
     let named = |name: &str, bytes: Vec<u8>| (name.to_owned(), bytes);
-    let of = |rows: &[&[f64]]| {
-        parquet(vec![("id", Arc::clone(&three)), ("vector", variable(rows, &DataType::Float32))])
-    };
+    let of =
+        |rows: &[&[f64]]| parquet(vec![("id", Arc::clone(&three)), ("vector", variable(rows, &DataType::Float32))]);
     let [a, b, c] = [&ROWS[0][..], &ROWS[1][..], &ROWS[2][..]];
     let whole = npy("<f4", "False", "(3, 3)", &floats(&ROWS[..3]));
     let cases = [
@@ -162,27 +162,34 @@ fn vectors_that_do_not_fit_are_refused_and_nothing_is_finished() {
         (named("v.parquet", of(&[a, &[1.0, f64::INFINITY, 0.0], c])), "row 1 (id \"1\") holds NaN or an infinity"),
         (named("v.parquet", of(&[a, b, &[0.0; DIM]])), "row 2 (id \"2\") is all zeros"),
         (
-            named("v.parquet", parquet(vec![("id", ids(&["0", "2"])), ("vector", fixed(&ROWS[..2], &DataType::Float32))])),
+            named(
+                "v.parquet",
+                parquet(vec![("id", ids(&["0", "2"])), ("vector", fixed(&ROWS[..2], &DataType::Float32))]),
+            ),
             "no vector for the document with id \"1\"",
         ),
         (
-            named("v.parquet", parquet(vec![("id", ids(&["0", "0"])), ("vector", fixed(&ROWS[..2], &DataType::Float32))])),
+            named(
+                "v.parquet",
+                parquet(vec![("id", ids(&["0", "0"])), ("vector", fixed(&ROWS[..2], &DataType::Float32))]),
+            ),
             "row 1 (id \"0\") is the second of its id",
         ),
-        (
-            named("v.parquet", parquet(vec![("vector", fixed(&ROWS[..3], &DataType::Float32))])),
-            "has no column of ids",
-        ),
+        (named("v.parquet", parquet(vec![("vector", fixed(&ROWS[..3], &DataType::Float32))])), "has no column of ids"),
         (named("v.parquet", parquet(vec![("id", Arc::clone(&three))])), "expected a list of floats named vector"),
     ];
     for ((name, bytes), said) in cases {
         let bench = Bench::new();
         let bench = Bench { vectors: Some(request(bench.file(&name, &bytes))), ..bench };
-        let error = bench.shard(&[&bench.file("a.jsonl", [line(0), line(1), line(2)].concat().as_bytes())]).expect_err(said);
+        let error =
+            bench.shard(&[&bench.file("a.jsonl", [line(0), line(1), line(2)].concat().as_bytes())]).expect_err(said);
         assert!(error.to_string().contains(said), "{error}");
         assert_eq!(error.exit(), Exit::Data);
         let written: Vec<String> = bench.objects().into_iter().map(|(key, _)| key).collect();
-        assert!(!written.iter().any(|key| key.ends_with("manifest.json") || key.starts_with("vectors/")), "{written:?}");
+        assert!(
+            !written.iter().any(|key| key.ends_with("manifest.json") || key.starts_with("vectors/")),
+            "{written:?}"
+        );
     }
     let absent = with_vectors(PathBuf::from("/absent/v.npy"));
     assert_eq!(absent.shard(&[]).expect_err("absent").exit(), Exit::Configuration);
