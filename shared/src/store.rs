@@ -18,7 +18,7 @@ use url::Url;
 use crate::exit::{Classify, Exit};
 
 /// How long one request may take; `STRATA_STORE_TIMEOUT` (seconds) overrides it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

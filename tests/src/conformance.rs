@@ -138,7 +138,7 @@ async fn cut_uploads(store: &Store) -> anyhow::Result<()> {
         let dying = FaultStore::new(store.objects(), Some(Death { write, moment }));
         let cut = Store::new(store.url(), Arc::new(dying.clone())).put_file(&key, file.path()).await;
         ensure!(cut.is_err() && dying.is_dead(), "death {moment:?} step {write} is not noticed");
-        ensure!(store.get(&key).await? == &b"before"[..], "death {moment:?} step {write} changed the object");
+        ensure!(store.get(&key).await? == b"before"[..], "death {moment:?} step {write} changed the object");
         let listed = store.list(&Path::default()).await?;
         ensure!(listed.len() == 1, "death {moment:?} step {write} left {listed:?}");
     }

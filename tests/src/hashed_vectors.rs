@@ -18,7 +18,7 @@ pub const MODEL: &str = "hashed-words";
 #[must_use]
 pub fn vector(text: &str) -> Vec<f32> {
     // What is added to whole numbers can never sum to a vector of zeros.
-    let mut vector = vec![0.25_f32; DIM];
+    let mut vector = [0.25_f32; DIM];
     for word in text.split_whitespace() {
         let hash = hash(word.as_bytes());
         for (bit, value) in vector.iter_mut().enumerate() {

@@ -160,7 +160,7 @@ mod tests {
     fn a_program_that_ends_by_itself_is_heard_to_the_end() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo one; echo two >&2; exit 3"]);
-        let end = ProcessGroup::start(command).unwrap().wait(Duration::from_secs(60)).unwrap();
+        let end = ProcessGroup::start(command).unwrap().wait(Duration::from_mins(1)).unwrap();
         assert_eq!((end.code(), end.output.as_str()), (Some(3), "one\ntwo\n"));
     }
 }

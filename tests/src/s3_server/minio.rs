@@ -16,7 +16,7 @@ use super::{Credentials, closed_port, on_path};
 const PROGRAM: &str = "STRATA_TEST_MINIO";
 
 /// How long a server may take to answer, on a machine that does much else.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// Another program may take the port between its choice and its use.
 const ATTEMPTS: usize = 3;

@@ -16,7 +16,7 @@ const KILLS: u32 = 10;
 const SEED: u64 = 42;
 
 /// A bound for one run on a machine that does much else.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Where runs go: each to a store of its own.
 struct Place<'a> {

@@ -36,7 +36,7 @@ fn an_s3_endpoint_does_what_every_store_must() {
     for url in [s3_server::url("a/prefix"), s3_server::url("")] {
         let mut command = binaries::command("store-conformance").unwrap();
         command.arg(url).envs(server.environment());
-        let end = ProcessGroup::start(command).unwrap().wait(Duration::from_secs(120));
+        let end = ProcessGroup::start(command).unwrap().wait(Duration::from_mins(2));
         end.and_then(End::succeeded).unwrap();
     }
 }

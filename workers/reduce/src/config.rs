@@ -5,6 +5,14 @@ use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::ReduceSettings;
 
 use crate::corpus::Corpus;
+use crate::sample::sample_size;
+use crate::{kmeans, naming};
+
+/// Programs, shards in flight and what k-means works in; 330 MiB were measured beside index and sample.
+const BASE_BYTES: u64 = 384 << 20;
+
+/// What stays of a row: its label, its bound, the digest of its vector, and its place in the lonely search.
+const ROW_BYTES: u64 = 72;
 
 /// What one reduce is asked.
 #[derive(Debug, Clone)]
@@ -28,6 +36,24 @@ impl Config {
     #[must_use]
     pub fn run_name(&self, corpus: &Corpus) -> RunName {
         self.run.clone().unwrap_or_else(|| crate::default_run(corpus, self))
+    }
+
+    /// Tells before the start whether the memory allowed will do.
+    ///
+    /// # Errors
+    /// [`ReduceError::Memory`] with the figure that would do.
+    pub fn check_memory(&self, corpus: &Corpus) -> Result<(), ReduceError> {
+        let clusters = self.settings.clusters.unwrap_or_else(|| kmeans::default_clusters(corpus.num_rows()));
+        let vector_bytes = (corpus.dim() * size_of::<f32>()) as u64;
+        let sample = sample_size(corpus.num_rows(), clusters) as u64;
+        let rows = corpus.num_rows() as u64;
+        let terms = (naming::MAX_TERMS * clusters * size_of::<u32>()) as u64;
+        // The index is built in memory, the sample is copied once by cluster.
+        let needed = BASE_BYTES + rows * (ROW_BYTES + vector_bytes) + 2 * sample * vector_bytes + terms;
+        if self.memory_bytes >= needed {
+            return Ok(());
+        }
+        Err(ReduceError::Memory { found: self.memory_bytes >> 20, needed: needed.div_ceil(1 << 20) })
     }
 
     /// Does `work` on a thread that may block, with a rayon pool of the configured threads, in the current tracing span.

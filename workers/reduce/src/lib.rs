@@ -49,6 +49,7 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
         return Ok(run);
     }
     let corpus = corpus.open_shards().await?;
+    config.check_memory(&corpus)?;
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
     let record = reduce(&config, corpus.clone(), &run).await?;
     corpus.store().put(&layout::in_run(&run, run_file::RECORD), record.encode()).await?;

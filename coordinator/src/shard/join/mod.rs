@@ -108,7 +108,7 @@ pub(super) fn place(
     check_rows(&file, owners, num_documents)?;
     let name = file.given().to_owned();
     let mut placing = Placing { name, num_documents, placed: None, next: 0, unit: Vec::new() };
-    file.visit(|row| placing.take(owners, row))?;
+    file.visit(|row| placing.take(owners, &row))?;
     placing.finish()
 }
 
