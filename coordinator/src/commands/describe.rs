@@ -24,7 +24,7 @@ pub(super) fn shards(outcome: &Outcome) {
 
 /// Draws the table of all settings.
 pub(super) fn settings(values: &BTreeMap<String, Value>) -> String {
-    let shown = |value: &Value| value.value.clone().unwrap_or_else(|| "-".into());
+    let shown = |value: &Value| value.value.as_deref().map_or_else(|| "-".into(), strata_shared::store::shown);
     let name_width = values.keys().map(String::len).max().unwrap_or(0);
     let value_width = values.values().map(|value| shown(value).len()).max().unwrap_or(0);
     let line = |(name, value): (&String, &Value)| {

@@ -11,7 +11,7 @@ use strata_shared::manifest::{InputEntry, Rejection};
 use super::bits::Bits;
 use super::document::{Candidate, Line, Refusal};
 use super::error::ShardError;
-use super::reason::Reason;
+use super::reason::{Reason, cut};
 use super::seen::SeenIds;
 use super::spool::{Spool, Spooled};
 use super::write::ShardSender;
@@ -114,8 +114,8 @@ impl Assembly {
         self.tally.rejected += 1;
         *self.tally.reasons.entry(refusal.reason).or_default() += 1;
         self.tally.first_refusal.get_or_insert_with(|| format!("{input}:{line}: {}", refusal.reason));
-        let rejection =
-            Rejection { input, line, reason: refusal.reason.to_string(), id: refusal.id, text: refusal.text };
+        let id = refusal.id.map(|id| cut(id.as_bytes()));
+        let rejection = Rejection { input, line, reason: refusal.reason.to_string(), id, text: refusal.text };
         let written = serde_json::to_writer(&mut self.rejected, &rejection).map_err(std::io::Error::from);
         written
             .and_then(|()| self.rejected.write_all(b"\n"))

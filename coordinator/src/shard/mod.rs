@@ -14,6 +14,7 @@ mod dates;
 mod document;
 mod earlier;
 mod error;
+mod fields;
 mod ingest;
 mod input;
 mod join;
