@@ -43,8 +43,11 @@ impl SyntheticVectors {
         }
         let origin = vec![0.0; dim];
         truth.loners.iter().for_each(|loner| drawn.add(&loner.id, &origin, 1.0, &mut random));
-        for (copy, length) in
-            truth.exact_copies.iter().map(|copy| (copy, 0.0)).chain(truth.near_copies.iter().map(|copy| (copy, RETOUCH)))
+        for (copy, length) in truth
+            .exact_copies
+            .iter()
+            .map(|copy| (copy, 0.0))
+            .chain(truth.near_copies.iter().map(|copy| (copy, RETOUCH)))
         {
             if let Some(source) = drawn.by_id.get(&copy.of).cloned() {
                 let source: Vec<f64> = source.into_iter().map(f64::from).collect();
@@ -70,7 +73,8 @@ impl SyntheticVectors {
     pub fn encode(&self) -> Result<Vec<u8>, TableError> {
         let field = vectors::field(self.dim);
         let DataType::FixedSizeList(item, _) = field.data_type().clone() else { return Ok(Vec::new()) };
-        let values: Float32Array = self.order.iter().flat_map(|id| self.by_id[id].iter().copied()).collect::<Vec<_>>().into();
+        let values: Float32Array =
+            self.order.iter().flat_map(|id| self.by_id[id].iter().copied()).collect::<Vec<_>>().into();
         let ids: ArrayRef = Arc::new(StringArray::from_iter_values(&self.order));
         let column: ArrayRef = Arc::new(FixedSizeListArray::new(item, self.dim as i32, Arc::new(values), None));
         let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false), field]));

@@ -63,9 +63,9 @@ fn documents() -> Vec<Document> {
     documents[3].abstract_text = String::new();
     documents[4].categories = String::new();
     documents[5].created = None;
-    // 0001-01-01 and 9999-12-31.
-    documents[6].created = Some(-62_135_596_800_000_000);
-    documents[7].created = Some(253_402_214_400_000_000);
+    // 1000-01-01 and 2200-12-31, the ends of the calendar that inputs may have.
+    documents[6].created = Some(-30_610_224_000_000_000);
+    documents[7].created = Some(7_289_568_000_000_000);
     documents
 }
 
@@ -73,7 +73,8 @@ fn documents() -> Vec<Document> {
 fn input() -> String {
     let line = |document: &Document| {
         let created = document.created.and_then(DateTime::from_timestamp_micros);
-        let created = created.map(|created| format!("{:04}-{}", chrono::Datelike::year(&created), created.format("%m-%d")));
+        let created =
+            created.map(|created| format!("{:04}-{}", chrono::Datelike::year(&created), created.format("%m-%d")));
         let line = serde_json::json!({
             "id": document.id, "title": document.title, "abstract": document.abstract_text,
             "categories": document.categories, "update_date": created,
@@ -381,7 +382,8 @@ async fn the_golden_refusals_read_as_lines_with_their_reasons() {
     let bytes = store.get(&layout::rejected()).await.expect("refusals");
     let lines = std::str::from_utf8(&bytes).expect("text").lines();
     let rejections: Vec<Rejection> = lines.map(|line| serde_json::from_str(line).expect("a refusal")).collect();
-    let told: Vec<_> = rejections.iter().map(|found| (found.line, found.reason.as_str(), found.id.as_deref())).collect();
+    let told: Vec<_> =
+        rejections.iter().map(|found| (found.line, found.reason.as_str(), found.id.as_deref())).collect();
     let expected = [
         (21, "the id is missing or null", None),
         (22, "an earlier document has the same id", Some("golden/00")),

@@ -8,7 +8,7 @@
 use std::process::Output;
 
 use strata_shared::digest::sha256_hex;
-use strata_tests::compare::{Comparison, WIDTH};
+use strata_tests::compare::{Comparison, TopicMatch, WIDTH};
 use strata_tests::corpus::{Fate, Plan};
 use strata_tests::planted_run::{Embedding, PlantedRun, found};
 use strata_tests::{binaries, skipped};
@@ -42,11 +42,17 @@ fn assert_accounted(comparison: &Comparison) {
     assert!(exact.all(|copy| copy.shares_label && copy.similarity.is_some_and(|cosine| cosine > 0.999_999)));
 }
 
+/// Every planted topic is found, and of what is called no more holds its share than chance may bring.
+///
+/// The reduce lets 3 % of its calls be chance; twice that, and one call, is allowed here.
 fn assert_topics_found(comparison: &Comparison) {
     assert_eq!(comparison.num_topics_found(), comparison.topics.len(), "{comparison}");
-    for topic in comparison.topics.iter().filter(|topic| topic.fate == Fate::Holds) {
-        assert!(!topic.is_called(), "{} is called\n{comparison}", topic.name);
-    }
+    let num_called = |holds: bool| {
+        let topics = comparison.topics.iter().filter(|topic| !holds || topic.fate == Fate::Holds);
+        topics.map(TopicMatch::num_called).sum::<usize>()
+    };
+    let (false_calls, calls) = (num_called(true), num_called(false));
+    assert!(100 * false_calls <= 100.max(6 * calls), "{false_calls} of {calls} calls are false\n{comparison}");
 }
 
 fn assert_deaths_and_births_called(comparison: &Comparison) {
@@ -121,7 +127,7 @@ fn an_archive_that_breaks_off_in_spring_says_so_and_calls_the_same() {
 
 #[test]
 fn every_line_and_every_document_is_counted_once_everywhere() {
-    let run = synthetic(&Plan { too_long_bytes: Some(2 << 20), ..plan(900, 5) });
+    let run = synthetic(&plan(900, 5));
     let found = run.found().expect("a finished run");
     let manifest = &found.manifest;
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();

@@ -89,7 +89,7 @@ def check_pyarrow(pyarrow, store):
         table.validate(full=True)
         expect(path, {field.name: spelled(field) for field in table.schema}, columns)
         check_rows(store, path, table.num_rows)
-        metadata = parquet.read_schema(path).metadata
+        metadata = parquet.ParquetFile(path).metadata.metadata
         expect(path, metadata[b"strata.format"], b"1")
         if "/vectors/" in path:
             named = {b"strata.raw_sha256", b"strata.model", b"strata.content_sha256"}
@@ -109,12 +109,12 @@ def check_duckdb(duckdb, store):
     for path, columns in tables(store):
         found = dict(duckdb.sql(f"select column_name, column_type from (describe from '{path}')").fetchall())
         expect(path, found, {name: types[kind.rstrip("?")] for name, kind in columns.items()})
-        check_rows(store, path, duckdb.sql(f"select count(*) from '{path}'").fetchone()[0])
+        check_rows(store, path, duckdb.sql(f"select count(*) from '{path}'").fetchall()[0][0])
         duckdb.sql(f"select {', '.join(f'max({name}::varchar)' for name in columns)} from '{path}'").fetchall()
     rows = record(store)["rows"]
     joined = f"""select count(*) from '{store}/runs/*/labels/*.parquet' join '{store}/raw/*.parquet' using (id)
                  join '{store}/runs/*/topics.parquet' using (label)"""
-    expect("labels, documents and topics joined", duckdb.sql(joined).fetchone()[0], rows)
+    expect("labels, documents and topics joined", duckdb.sql(joined).fetchall()[0][0], rows)
 
 
 def check_polars(polars, store):

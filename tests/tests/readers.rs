@@ -32,7 +32,8 @@ fn read_with(library: &str) {
         return;
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers.py");
-    let output = Command::new(&python).arg(script).arg(library).arg(run().store()).output().expect("a Python that starts");
+    let output =
+        Command::new(&python).arg(script).arg(library).arg(run().store()).output().expect("a Python that starts");
     let said = String::from_utf8_lossy(&output.stderr);
     match output.status.code() {
         Some(0) => {}

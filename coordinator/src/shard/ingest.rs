@@ -20,8 +20,8 @@ use super::reason::{Reason, cut};
 use super::rows::{RowBatch, Rows};
 use super::write::ShardSender;
 
-/// How many batches may wait to be parsed.
-const BATCHES_AHEAD: usize = 2;
+/// How many batches may wait to be parsed; each may end in a line of the greatest length.
+const BATCHES_AHEAD: usize = 1;
 
 /// What the reading thread has to say; few are in flight, and the large ones are the frequent ones.
 #[allow(clippy::large_enum_variant, reason = "boxing the frequent variants would save nothing")]

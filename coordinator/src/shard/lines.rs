@@ -76,6 +76,8 @@ impl Lines {
                 break;
             }
         }
+        // A long line has doubled the room until it fitted.
+        batch.bytes.shrink_to_fit();
         Ok(if batch.lines.is_empty() { None } else { Some(batch) })
     }
 

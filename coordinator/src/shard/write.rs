@@ -22,7 +22,7 @@ use super::spool::{Spool, Spooled};
 /// The text after which a row group ends: above what 10,000 abstracts have, so that they are one group.
 const PIECE_BYTES: usize = 20 << 20;
 
-/// The most shards that are encoded at once; each may hold two pieces.
+/// The most shards that are encoded at once; each holds a piece, as documents and as columns.
 const MAX_ENCODERS: usize = 4;
 
 /// Consecutive documents of one shard, which become one row group.
@@ -97,7 +97,8 @@ impl ShardSender {
     }
 
     fn begin(&mut self) -> Result<SyncSender<Piece>, ShardError> {
-        let (sender, pieces) = sync_channel(1);
+        // Nothing waits in between: a piece is taken by an encoder, or its sender waits.
+        let (sender, pieces) = sync_channel(0);
         let job = ShardJob { index: self.next_index, pieces };
         self.next_index += 1;
         self.jobs.blocking_send(job).map_err(|_| ShardError::Abandoned)?;

@@ -37,8 +37,7 @@ impl Found {
     /// No finished run, or objects of it that are missing or unreadable.
     pub async fn read(store: &Store) -> Result<Self, Failure> {
         let (manifest, _) = Manifest::read(store).await?;
-        let run =
-            Latest::read(store).await?.ok_or_else(|| RunError::Missing { key: layout::latest() })?;
+        let run = Latest::read(store).await?.ok_or_else(|| RunError::Missing { key: layout::latest() })?;
         let record = RunRecord::read(store, &run).await?;
         let model: ModelName = record.vectors_of.parse()?;
         let (ids, vectors) = vectors(store, &manifest, &model).await?;

@@ -61,7 +61,11 @@ impl TopicMatch {
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         // Of equally frequent ones the first, from the dead to the newborn.
-        Status::ALL.into_iter().rev().max_by_key(|status| self.num_with(|found| found == *status)).filter(|_| self.is_found())
+        Status::ALL
+            .into_iter()
+            .rev()
+            .max_by_key(|status| self.num_with(|found| found == *status))
+            .filter(|_| self.is_found())
     }
 
     /// Tells whether most of its documents at home are in topics whose status fits its fate.
@@ -70,10 +74,10 @@ impl TopicMatch {
         self.is_found() && 2 * self.num_with(|status| is_expected(self.fate, status)) > self.num_held()
     }
 
-    /// Tells whether some home of it is called extinct, fading, rising or emerging.
+    /// Returns how many of its homes are called extinct, fading, rising or emerging.
     #[must_use]
-    pub fn is_called(&self) -> bool {
-        self.homes.iter().any(|home| home.status.is_decline() || home.status.is_growth())
+    pub fn num_called(&self) -> usize {
+        self.homes.iter().filter(|home| home.status.is_decline() || home.status.is_growth()).count()
     }
 
     fn num_with(&self, wanted: impl Fn(Status) -> bool) -> usize {
@@ -123,13 +127,7 @@ fn owner(held: &[BTreeMap<i32, usize>], label: i32) -> Option<usize> {
 }
 
 fn home(topic: &Topic, num_held: usize) -> Home {
-    Home {
-        label: topic.label,
-        name: topic.name.clone(),
-        size: topic.size as usize,
-        num_held,
-        status: topic.status,
-    }
+    Home { label: topic.label, name: topic.name.clone(), size: topic.size as usize, num_held, status: topic.status }
 }
 
 #[cfg(test)]
@@ -175,20 +173,26 @@ pub(super) mod tests {
 
     #[test]
     fn a_topic_split_in_two_has_two_homes_and_the_status_of_most_of_its_documents() {
-        let planted = [planted("rain", Fate::Dies { gone: 600 }, &["a", "b", "c"]), planted("bees", Fate::Holds, &["d"])];
+        let planted =
+            [planted("rain", Fate::Dies { gone: 600 }, &["a", "b", "c"]), planted("bees", Fate::Holds, &["d"])];
         let found = [found(0, 1, Status::Steady), found(1, 2, Status::Extinct), found(2, 1, Status::Steady)];
         let labels = labels(&[("a", 1), ("b", 1), ("c", 0), ("d", 2)]);
         let matches = compare(&planted, &found, &labels);
-        assert_eq!(matches[0].homes.iter().map(|home| (home.label, home.num_held)).collect::<Vec<_>>(), [(1, 2), (0, 1)]);
-        assert_eq!((matches[0].status(), matches[0].is_called_as_planted()), (Some(Status::Extinct), true));
-        assert_eq!((matches[1].status(), matches[1].is_called(), matches[1].is_called_as_planted()), (Some(Status::Steady), false, true));
+        assert_eq!(
+            matches[0].homes.iter().map(|home| (home.label, home.num_held)).collect::<Vec<_>>(),
+            [(1, 2), (0, 1)]
+        );
+        assert_eq!((matches[0].status(), matches[0].num_called()), (Some(Status::Extinct), 1));
+        assert_eq!((matches[1].status(), matches[1].num_called()), (Some(Status::Steady), 0));
+        assert!(matches.iter().all(TopicMatch::is_called_as_planted));
         assert!((matches[0].purity() - 1.0).abs() < 1e-12);
     }
 
     #[test]
     fn a_topic_swallowed_by_a_larger_one_is_not_found() {
         let planted = [planted("rain", Fate::Fades, &["a", "b", "c"]), planted("bees", Fate::Holds, &["d"])];
-        let matches = compare(&planted, &[found(0, 4, Status::Fading)], &labels(&[("a", 0), ("b", 0), ("c", 0), ("d", 0)]));
+        let matches =
+            compare(&planted, &[found(0, 4, Status::Fading)], &labels(&[("a", 0), ("b", 0), ("c", 0), ("d", 0)]));
         assert!((matches[0].purity() - 0.75).abs() < 1e-12 && matches[0].is_found());
         assert!(matches[1].homes.is_empty() && !matches[1].is_found() && !matches[1].is_called_as_planted());
         assert_eq!(matches[1].status(), None);

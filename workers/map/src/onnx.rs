@@ -4,7 +4,7 @@
 //! sums are taken in one order. Sessions of one graph give the same bits.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -92,8 +92,9 @@ impl Runtime {
     /// [`OnnxError::Library`] where there is none, [`OnnxError::TooOld`] where it does not speak this program's API.
     pub fn load(named: Option<&Path>) -> Result<Self, OnnxError> {
         // ort allows one environment in a process and remembers that it made it, even after that is gone.
-        static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
-        if let Some(environment) = ENVIRONMENT.get() {
+        static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+        let mut loaded = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(environment) = &*loaded {
             return Ok(Self { environment: environment.clone() });
         }
         let library = library(named);
@@ -105,7 +106,7 @@ impl Runtime {
             .build()
             .map_err(OnnxError::Start)?;
         tracing::info!(library = %library.display(), "loaded ONNX Runtime");
-        Ok(Self { environment: ENVIRONMENT.get_or_init(|| environment).clone() })
+        Ok(Self { environment: loaded.insert(environment).clone() })
     }
 }
 
@@ -177,19 +178,26 @@ impl OnnxEmbedder {
         let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>()?;
         Ok((shape.to_vec(), values.to_vec()))
     }
+}
 
-    fn pool(&self, batch: &TokenBatch, shape: Vec<i64>, values: Vec<f32>) -> Result<Vec<f32>, EmbedError> {
-        let (rows, tokens, dim) = (batch.num_rows, batch.num_tokens, self.dim);
-        let is = |expected: &[usize]| shape.iter().copied().eq(expected.iter().map(|&size| size as i64));
-        if is(&[rows, dim]) {
-            Ok(values)
-        } else if is(&[rows, tokens, dim]) && self.pooling != Pooling::InGraph {
-            Ok(pool::pool(self.pooling, &values, tokens, dim))
-        } else {
-            let pooled = self.pooling == Pooling::InGraph || shape.len() == 2;
-            let expected = if pooled { vec![rows, dim] } else { vec![rows, tokens, dim] };
-            Err(EmbedError::Shape { found: shape, expected })
-        }
+/// Makes one vector a row of what a graph gave: states are pooled, vectors are taken as they are.
+fn one_a_row(
+    pooling: Pooling,
+    dim: usize,
+    batch: &TokenBatch,
+    shape: Vec<i64>,
+    values: Vec<f32>,
+) -> Result<Vec<f32>, EmbedError> {
+    let (rows, tokens) = (batch.num_rows, batch.num_tokens);
+    let is = |expected: &[usize]| shape.iter().copied().eq(expected.iter().map(|&size| size as i64));
+    if is(&[rows, dim]) {
+        Ok(values)
+    } else if is(&[rows, tokens, dim]) && pooling != Pooling::InGraph {
+        Ok(pool::pool(pooling, &values, tokens, dim))
+    } else {
+        let pooled = pooling == Pooling::InGraph || shape.len() == 2;
+        let expected = if pooled { vec![rows, dim] } else { vec![rows, tokens, dim] };
+        Err(EmbedError::Shape { found: shape, expected })
     }
 }
 
@@ -204,7 +212,7 @@ impl Embed for OnnxEmbedder {
             num_tokens: batch.num_tokens,
             source: Box::new(source),
         })?;
-        let mut vectors = self.pool(batch, shape, values)?;
+        let mut vectors = one_a_row(self.pooling, self.dim, batch, shape, values)?;
         pool::normalize(&mut vectors, self.dim)?;
         Ok(vectors)
     }
@@ -258,4 +266,30 @@ fn choose_output(outputs: &[Outlet], model: &Model) -> Result<String, String> {
         ));
     }
     Ok(output.name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(pooling: Pooling, shape: &[i64]) -> Option<Vec<usize>> {
+        let batch = TokenBatch { num_rows: 2, num_tokens: 3, ids: vec![1; 6] };
+        let values = vec![1.0; shape.iter().product::<i64>() as usize];
+        match one_a_row(pooling, 4, &batch, shape.to_vec(), values) {
+            Ok(vectors) => (vectors.len() != 8).then(Vec::new),
+            Err(EmbedError::Shape { expected, .. }) => Some(expected),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn shapes_that_a_graph_did_not_announce_are_held_against_the_model() {
+        assert_eq!(refusal(Pooling::Mean, &[2, 3, 4]), None);
+        assert_eq!(refusal(Pooling::Mean, &[2, 4]), None);
+        assert_eq!(refusal(Pooling::InGraph, &[2, 4]), None);
+        assert_eq!(refusal(Pooling::InGraph, &[2, 3, 4]), Some(vec![2, 4]));
+        assert_eq!(refusal(Pooling::Mean, &[2, 3, 5]), Some(vec![2, 3, 4]));
+        assert_eq!(refusal(Pooling::Mean, &[2, 5]), Some(vec![2, 4]));
+        assert_eq!(refusal(Pooling::Max, &[1]), Some(vec![2, 3, 4]));
+    }
 }

@@ -110,8 +110,8 @@ impl Tokenizer {
         let file = || model.tokenizer().display().to_string();
         let canonical = tokenizers::canonicalize_file(model.tokenizer())
             .map_err(|source| TokenizeError::Convert { file: file(), source })?;
-        let tokenizer = tokenizers::from_json(&canonical)
-            .map_err(|error| TokenizeError::Kind { file: file(), source: error })?;
+        let tokenizer =
+            tokenizers::from_json(&canonical).map_err(|error| TokenizeError::Kind { file: file(), source: error })?;
         let truncation = TruncationParams { max_length: model.max_tokens(), ..TruncationParams::default() };
         let options = EncodeOptions {
             truncation: Override::With(truncation),

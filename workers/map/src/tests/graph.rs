@@ -20,8 +20,6 @@ pub(super) struct Table {
     pub(super) dim: usize,
     /// Whether the graph itself averages over the tokens.
     pub(super) pools: bool,
-    /// Whether the graph says how many dimensions it gives.
-    pub(super) says_dim: bool,
     /// Tokens in the table.
     pub(super) num_tokens: usize,
 }
@@ -33,7 +31,6 @@ impl Default for Table {
             output: "last_hidden_state",
             dim: 4,
             pools: false,
-            says_dim: true,
             num_tokens: WORDS.len(),
         }
     }
@@ -59,7 +56,7 @@ impl Table {
         for input in &self.inputs {
             graph.extend(bytes(11, &value(input, INT64, &[dynamic("batch"), dynamic("sequence")])));
         }
-        let last = if self.says_dim { number(1, self.dim as u64) } else { dynamic("dim") };
+        let last = number(1, self.dim as u64);
         let shape =
             if self.pools { vec![dynamic("batch"), last] } else { vec![dynamic("batch"), dynamic("sequence"), last] };
         graph.extend(bytes(12, &value(self.output, FLOAT, &shape)));

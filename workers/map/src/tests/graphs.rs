@@ -96,13 +96,6 @@ fn a_graph_of_another_dimension_is_refused() {
     let error = open(&runtime, &Table { dim: 5, ..Table::default() }, "mean_tokens").err().expect("an error");
     assert!(error.to_string().contains("gives vectors of 5 dimensions, the model's configuration says 4"), "{error}");
     assert_eq!(error.exit(), Exit::Configuration);
-    // Where the graph does not say it beforehand, the first batch does.
-    for pools in [false, true] {
-        let table = Table { dim: 5, says_dim: false, pools, ..Table::default() };
-        let error = open(&runtime, &table, "mean_tokens").unwrap().embed(&batch()).unwrap_err();
-        assert!(matches!(error, EmbedError::Shape { .. }), "{error}");
-        assert_eq!(error.exit(), Exit::Configuration);
-    }
 }
 
 #[test]
