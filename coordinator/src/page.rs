@@ -31,7 +31,10 @@ pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure
     let findings = Findings::read(store, &run, record).await?;
     let (manifest, _) = Manifest::read(store).await?;
     let rejected = store.get_if_present(&layout::rejected()).await?;
-    let rejections = rejected.map(|bytes| report::tally(bytes.as_ref())).transpose().map_err(|error| Failure::new(Exit::Data, error))?;
+    let rejections = rejected
+        .map(|bytes| report::tally(bytes.as_ref()))
+        .transpose()
+        .map_err(|error| Failure::new(Exit::Data, error))?;
     let titles = titles(store, &manifest, report::representative_ids(&findings)).await?;
     Ok(Report { findings, manifest, rejections, titles })
 }

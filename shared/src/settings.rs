@@ -25,7 +25,11 @@ impl Classify for SettingError {
     }
 }
 
-fn refuse<T>(name: &'static str, found: &(impl std::fmt::Display + ?Sized), expected: &'static str) -> Result<T, SettingError> {
+fn refuse<T>(
+    name: &'static str,
+    found: &(impl std::fmt::Display + ?Sized),
+    expected: &'static str,
+) -> Result<T, SettingError> {
     Err(SettingError { name, found: found.to_string(), expected })
 }
 

@@ -106,7 +106,8 @@ impl LogLine {
         let is_progress = target == PROGRESS;
         let own = ["timestamp", "level", "target", "message"];
         let others = fields.iter().filter(|(name, _)| !is_progress && !own.contains(&name.as_str()));
-        let others = others.map(|(name, value)| format!(" {name}={}", value.as_str().map_or(value.to_string(), str::to_owned)));
+        let others =
+            others.map(|(name, value)| format!(" {name}={}", value.as_str().map_or(value.to_string(), str::to_owned)));
         Some(Self {
             level: text("level")?,
             target,
@@ -165,7 +166,8 @@ mod tests {
 
     #[test]
     fn fields_without_a_place_of_their_own_join_the_message() {
-        let line = r#"{"level":"INFO","message":"stage is done","stage":"labels","seconds":"2.5","target":"strata_reduce"}"#;
+        let line =
+            r#"{"level":"INFO","message":"stage is done","stage":"labels","seconds":"2.5","target":"strata_reduce"}"#;
         let parsed = LogLine::parse(line).expect("a log line");
         assert_eq!(parsed.message, "stage is done seconds=2.5 stage=labels");
     }

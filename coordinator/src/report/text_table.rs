@@ -12,7 +12,7 @@ use super::visible;
 const GAP: &str = "  ";
 
 /// The column that gives way is at least this wide, as long as others can be spared.
-const LEAST_FLEXIBLE: usize = 20;
+const LEAST_FLEXIBLE: usize = 16;
 
 /// How a stretch of text is painted where colour is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn columns_that_can_be_spared_go_first() {
-        let drawn = render(&COLUMNS, &[row("a name of twenty characters")], 32, false);
+        let drawn = render(&COLUMNS, &[row("a name of twenty characters")], 30, false);
         assert!(!drawn.contains('█') && drawn.contains("1,234"), "{drawn}");
     }
 

@@ -107,7 +107,7 @@ pub(super) async fn make_shards(sources: &Sources, store: &Store) -> Result<(Ass
     let (sender, jobs) = ShardSender::new(sources.settings.rows_per_shard);
     match tokio::join!(sources.ingest(Some(sender)), write::write_shards(store, jobs)) {
         // A shard is abandoned because its sender failed, and the other way round.
-        (Err(ShardError::Abandoned), Err(error)) | (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+        (Err(ShardError::Abandoned) | Ok(_), Err(error)) | (Err(error), _) => Err(error),
         (Ok(assembled), Ok(_)) if assembled.tally.rows == 0 => Err(no_row(sources, &assembled)),
         (Ok(assembled), Ok(shards)) => Ok((assembled, shards)),
     }

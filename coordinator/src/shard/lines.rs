@@ -76,8 +76,6 @@ impl Lines {
                 break;
             }
         }
-        // A long line has doubled the room until it fitted.
-        batch.bytes.shrink_to_fit();
         Ok(if batch.lines.is_empty() { None } else { Some(batch) })
     }
 
@@ -105,6 +103,7 @@ impl Lines {
             let piece = &unread[..end.unwrap_or(unread.len())];
             length += piece.len();
             if length <= self.max_line_bytes {
+                make_room(&mut batch.bytes, piece.len());
                 batch.bytes.extend_from_slice(piece);
             } else {
                 keep_beginning(&mut batch.bytes, start, piece);
@@ -124,6 +123,13 @@ impl Lines {
     fn fill(&mut self) -> Result<bool, ShardError> {
         self.unread = 0..self.decoder.read(&mut self.buffer)?;
         Ok(!self.unread.is_empty())
+    }
+}
+
+/// Makes room for more: by a quarter, since doubling would hold half a long line's length in vain.
+fn make_room(bytes: &mut Vec<u8>, more: usize) {
+    if bytes.capacity() - bytes.len() < more {
+        bytes.reserve_exact(more.max(bytes.len() / 4));
     }
 }
 

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use super::error::ShardError;
 use super::spool::{Spool, Spooled};
 
-/// The text after which a row group ends: above what 10,000 abstracts have, so that they are one group.
-const PIECE_BYTES: usize = 20 << 20;
+/// The text after which a row group ends: above what 10,000 abstracts have (13 MB), so that they are one group.
+const PIECE_BYTES: usize = 14 << 20;
 
 /// The most shards that are encoded at once; each holds a piece, as documents and as columns.
 const MAX_ENCODERS: usize = 4;

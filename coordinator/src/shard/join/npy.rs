@@ -116,7 +116,7 @@ impl Header {
         match self.float {
             Float::Half => row.extend(bytes.as_chunks().0.iter().map(|half| f16::from_le_bytes(*half).to_f64())),
             Float::Single => {
-                row.extend(bytes.as_chunks().0.iter().map(|single| f64::from(f32::from_le_bytes(*single))))
+                row.extend(bytes.as_chunks().0.iter().map(|single| f64::from(f32::from_le_bytes(*single))));
             }
             Float::Double => row.extend(bytes.as_chunks().0.iter().map(|double| f64::from_le_bytes(*double))),
         }

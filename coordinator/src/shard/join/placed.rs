@@ -85,9 +85,11 @@ impl PlacedVectors {
     /// # Errors
     /// The system's.
     pub(super) fn read(&self, first: u64, num_rows: usize) -> io::Result<Vectors> {
-        let mut bytes = vec![0; num_rows * self.dim * 4];
-        self.file.read_exact_at(&mut bytes, first * self.vector_bytes())?;
-        let values = bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+        let (mut values, mut bytes) = (Vec::with_capacity(num_rows * self.dim), vec![0; self.dim * 4]);
+        for row in first..first + num_rows as u64 {
+            self.file.read_exact_at(&mut bytes, row * self.vector_bytes())?;
+            values.extend(bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)));
+        }
         Ok(Vectors::new(self.dim, values))
     }
 
