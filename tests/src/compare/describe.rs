@@ -48,8 +48,8 @@ impl Comparison {
         topics.sort_by_key(|topic| fate_order(topic.fate));
         writeln!(
             formatter,
-            "{:<34} {:<5} {:>6}  {:<32} {:>5}  {}",
-            "planted topic", "fate", "docs", "found as", "pure", "said to be"
+            "{:<34} {:<5} {:>6}  {:<32} {:>5}  said to be",
+            "planted topic", "fate", "docs", "found as", "pure"
         )?;
         topics.into_iter().try_for_each(|topic| write_topic(formatter, topic))
     }
