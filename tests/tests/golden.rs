@@ -301,9 +301,10 @@ fn table(bytes: &Bytes) -> Table {
     let pairs = footer.file_metadata().key_value_metadata().cloned().unwrap_or_default();
     // What arrow says of the schema is compared with the batches; the shard's own sha256 moves with the library.
     let moves = |key: &str| key == "ARROW:schema" || key == vectors::RAW_SHA256;
-    let columns = footer.row_groups().iter().flat_map(|group| group.columns()).map(|column| {
-        format!("{} {:?} {:?}", column.column_path(), column.compression(), column.encodings().collect::<Vec<_>>())
-    });
+    let columns =
+        footer.row_groups().iter().flat_map(parquet::file::metadata::RowGroupMetaData::columns).map(|column| {
+            format!("{} {:?} {:?}", column.column_path(), column.compression(), column.encodings().collect::<Vec<_>>())
+        });
     Table {
         schema: String::from_utf8(schema).expect("text"),
         metadata: pairs.into_iter().filter(|pair| !moves(&pair.key)).map(|pair| (pair.key, pair.value)).collect(),

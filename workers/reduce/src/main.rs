@@ -14,7 +14,7 @@ use strata_shared::telemetry::{self, LogFormat};
 #[derive(Debug, Parser)]
 #[command(name = "reduce-worker", version)]
 struct Arguments {
-    /// The store: a directory, or s3://bucket/prefix
+    /// The store: a directory, or `s3://bucket/prefix`
     #[arg(long, env = "STRATA_STORE")]
     store: String,
     /// The run's name [default: made of the corpus and the parameters]
@@ -120,10 +120,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn interrupted() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(_) => return std::future::pending().await,
-    };
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -62,7 +62,7 @@ pub(super) async fn corpus(shards: &[&[&str]]) -> Store {
     store
 }
 
-/// A model folder with a WordPiece tokenizer of [`WORDS`], for four dimensions and at most six tokens.
+/// A model folder with a `WordPiece` tokenizer of [`WORDS`], for four dimensions and at most six tokens.
 pub(super) fn model_folder() -> (tempfile::TempDir, PathBuf) {
     let shelf = tempfile::tempdir().unwrap();
     let folder = shelf.path().join("small");
