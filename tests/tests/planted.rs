@@ -17,12 +17,8 @@ fn plan(documents: u64, seed: u64) -> Plan {
     Plan { documents, seed, ..Plan::default() }
 }
 
-fn run(plan: &Plan, embedding: &Embedding) -> PlantedRun {
-    PlantedRun::new(plan, embedding, &[]).expect("a run that ends well")
-}
-
 fn synthetic(plan: &Plan) -> PlantedRun {
-    run(plan, &Embedding::Synthetic { seed: plan.seed })
+    PlantedRun::new(plan, &Embedding::Synthetic { seed: plan.seed }, &[]).expect("a run that ends well")
 }
 
 fn is_fateful(fate: Fate) -> bool {
@@ -61,17 +57,18 @@ fn assert_deaths_and_births_called(comparison: &Comparison) {
     }
 }
 
-fn with_the_model(plan: &Plan) -> Option<Comparison> {
+fn with_the_model(plan: &Plan, flags: &[&str]) -> Option<Comparison> {
     let Some(embedding) = Embedding::model() else {
         skipped::note("embedding the planted corpus with the real model, for want of a model or of ONNX Runtime");
         return None;
     };
-    Some(run(plan, &embedding).compare().expect("a finished run"))
+    let run = PlantedRun::new(plan, &embedding, flags).expect("a run that ends well");
+    Some(run.compare().expect("a finished run"))
 }
 
 #[test]
 fn the_demo_corpus_gives_back_with_the_real_model_what_was_planted() {
-    let Some(comparison) = with_the_model(&Plan::default()) else { return };
+    let Some(comparison) = with_the_model(&Plan::default(), &[]) else { return };
     assert_accounted(&comparison);
     assert_topics_found(&comparison);
     assert_deaths_and_births_called(&comparison);
@@ -80,10 +77,11 @@ fn the_demo_corpus_gives_back_with_the_real_model_what_was_planted() {
 
 #[test]
 fn half_the_demo_corpus_of_another_seed_gives_back_with_the_real_model_what_was_planted() {
-    let Some(comparison) = with_the_model(&plan(1500, 7)) else { return };
+    // By default so small a corpus has fewer topics than were planted.
+    let Some(comparison) = with_the_model(&plan(1500, 7), &["--clusters", "30"]) else { return };
     assert_accounted(&comparison);
-    assert!(comparison.num_topics_found() >= comparison.topics.len() - 2, "{comparison}");
-    // At some fifty documents a topic, half of which are gone by design, chance may hide one of seven.
+    assert_topics_found(&comparison);
+    // Of the seven that die or are born, with some seventy documents each, chance may hide one.
     let fateful = || comparison.topics.iter().filter(|topic| is_fateful(topic.fate));
     let num_called = fateful().filter(|topic| topic.is_called_as_planted()).count();
     assert!(num_called + 1 >= fateful().count(), "{comparison}");

@@ -72,7 +72,7 @@ pub enum EmbedError {
         source: NormError,
     },
     /// Somebody asked the program to stop.
-    #[error("stopped before the shard was done")]
+    #[error("stopped before the shard was done; run it again to go on there")]
     Stopped,
 }
 
