@@ -20,9 +20,6 @@ use super::reason::{Reason, cut};
 use super::rows::{RowBatch, Rows};
 use super::write::ShardSender;
 
-/// How many batches may wait to be parsed; each may end in a line of the greatest length.
-const BATCHES_AHEAD: usize = 1;
-
 /// What the reading thread has to say; few are in flight, and the large ones are the frequent ones.
 #[allow(clippy::large_enum_variant, reason = "boxing the frequent variants would save nothing")]
 enum Read {
@@ -43,7 +40,8 @@ pub(super) fn ingest(
     progress: &Arc<Progress>,
     runtime: &Handle,
 ) -> Result<Assembled, ShardError> {
-    let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+    // One batch is read while one is parsed; each may end in a line of the greatest length, so that none waits between.
+    let (sender, receiver) = sync_channel(0);
     let (reader_settings, reader_progress, runtime) = (settings.clone(), Arc::clone(progress), runtime.clone());
     // Not a scoped thread: after an error nobody should wait for a read from standard input to return.
     let reader = std::thread::spawn(move || read_all(&inputs, &reader_settings, &reader_progress, &runtime, &sender));

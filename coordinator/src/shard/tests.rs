@@ -383,6 +383,18 @@ fn what_a_killed_attempt_left_does_not_matter() {
 }
 
 #[test]
+fn a_raw_shard_that_was_lost_is_made_again() {
+    let mut bench = Bench::new();
+    bench.settings.rows_per_shard = 10;
+    let input = bench.file("a.jsonl", &corpus(25));
+    bench.shard(&[&input]).unwrap();
+    let objects = bench.objects();
+    runtime().block_on(bench.store.delete(&layout::raw_shard(1))).unwrap();
+    assert!(!bench.shard(&[&input]).unwrap().already_done);
+    assert_eq!(bench.objects(), objects);
+}
+
+#[test]
 fn a_shard_of_large_documents_is_cut_into_row_groups() {
     let bench = Bench::new();
     let large = |id: usize| format!("{{\"id\":\"{id}\",\"title\":\"{}\"}}\n", "word ".repeat(1 << 20));

@@ -128,19 +128,8 @@ async fn write_shard(store: &Store, job: ShardJob) -> Result<ShardEntry, ShardEr
 }
 
 fn encode(pieces: &Receiver<Piece>) -> Result<(u64, Spooled), ShardError> {
-    let mut writer = ArrowWriter::try_new(
-        Spool::new(),
-        documents::schema(),
-        Some(
-            table::properties(&[])
-                .into_builder()
-                .set_column_dictionary_enabled("id".into(), false)
-                .set_column_dictionary_enabled("title".into(), false)
-                .set_column_dictionary_enabled("abstract".into(), false)
-                .build(),
-        ),
-    )
-    .map_err(unspooled)?;
+    let mut writer =
+        ArrowWriter::try_new(Spool::new(), documents::schema(), Some(table::properties(&[]))).map_err(unspooled)?;
     let mut rows = 0;
     loop {
         // Without its last piece the shard is not whole: its sender failed, and says why.
