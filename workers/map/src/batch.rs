@@ -8,7 +8,7 @@ use std::ops::Range;
 /// How many tokens a batch holds unless told otherwise.
 ///
 /// Small batches keep the activations in the cache, large ones read the weights less often. 96 texts of 256 tokens by
-/// all-MiniLM-L6-v2, two threads on a Zen 3, CPU seconds and peak memory (medians of three): budget 256: 7.1 s, 278 MiB;
+/// all-MiniLM-L6-v2, two threads on a Zen 4, CPU seconds and peak memory (medians of three): budget 256: 7.1 s, 278 MiB;
 /// 512: 7.7 s, 316 MiB; 1024: 8.7 s, 347 MiB; 2048: 9.3 s, 435 MiB; 4096: 9.4 s, 558 MiB. Half the traffic of 256 leaves
 /// room for machines with many cores to one memory.
 pub const DEFAULT_TOKEN_BUDGET: usize = 512;
