@@ -13,7 +13,7 @@ use super::document::{Candidate, Line, Refusal};
 use super::error::ShardError;
 use super::reason::{Reason, cut};
 use super::seen::SeenIds;
-use super::spool::{Spool, Spooled};
+use super::spool::{Spool, Spooled, scratch_error};
 use super::write::ShardSender;
 
 /// What became of the lines of all inputs.
@@ -69,6 +69,11 @@ impl Assembly {
         }
     }
 
+    /// Tells whether nobody takes the shards any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.shards.as_ref().is_some_and(ShardSender::is_abandoned)
+    }
+
     /// Begins the input of this name.
     pub(super) fn begin_input(&mut self, name: String) {
         self.current = unread(name);
@@ -117,9 +122,7 @@ impl Assembly {
         let id = refusal.id.map(|id| cut(id.as_bytes()));
         let rejection = Rejection { input, line, reason: refusal.reason.to_string(), id, text: refusal.text };
         let written = serde_json::to_writer(&mut self.rejected, &rejection).map_err(std::io::Error::from);
-        written
-            .and_then(|()| self.rejected.write_all(b"\n"))
-            .map_err(|source| ShardError::Scratch { path: std::env::temp_dir().display().to_string(), source })
+        written.and_then(|()| self.rejected.write_all(b"\n")).map_err(scratch_error)
     }
 
     /// Ends the corpus.

@@ -64,6 +64,14 @@ impl Sources {
         }
     }
 
+    /// Makes sure that the lines can be read a second time.
+    ///
+    /// # Errors
+    /// [`ShardError::StdinTwice`].
+    pub(super) fn check_again(&self) -> Result<(), ShardError> {
+        if self.lines().iter().any(Input::is_stdin) { Err(ShardError::StdinTwice) } else { Ok(()) }
+    }
+
     /// Announces the reading of all lines; the total is 0 where an input has no known size.
     pub(super) fn progress(&self) -> Arc<Progress> {
         let unknown = self.lines().iter().any(Input::is_stdin);
@@ -204,7 +212,10 @@ pub(super) async fn complete_vectors(
     let owners = match lines {
         _ if !sources.inputs.is_empty() && !file.is_npy() => Owners::Ids(IdRows::read(store, shards).await?),
         Some(lines) => Owners::Lines(lines),
-        None => Owners::Lines(sources.ingest(None).await?.accepted),
+        None => {
+            sources.check_again()?;
+            Owners::Lines(sources.ingest(None).await?.accepted)
+        }
     };
     let num_documents = shards.iter().map(|shard| shard.rows).sum();
     match super::blocking(move || join::place(file, &owners, num_documents)).await? {

@@ -33,8 +33,8 @@ pub enum ShardError {
         /// What would do.
         expected: &'static str,
     },
-    /// Standard input is named twice.
-    #[error("input -: is given twice, and standard input can be read only once")]
+    /// Standard input is named twice, or would have to be read twice.
+    #[error("input -: would be read twice, and standard input can be read only once; name a file instead")]
     StdinTwice,
     /// An input is not there or may not be read.
     #[error("input {input}: cannot be opened; expected a readable file, a store URL or `-`")]

@@ -3,7 +3,8 @@
 //! Invariant: the order of the lines is that of the inputs, whatever the number of threads.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use strata_shared::settings::ShardSettings;
@@ -19,6 +20,9 @@ use super::lines::{LineBatch, Lines, RawLine};
 use super::reason::{Reason, cut};
 use super::rows::{RowBatch, Rows};
 use super::write::ShardSender;
+
+/// How long a silent input is waited for before asking whether anybody still wants it.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the reading thread has to say; few are in flight, and the large ones are the frequent ones.
 #[allow(clippy::large_enum_variant, reason = "boxing the frequent variants would save nothing")]
@@ -83,18 +87,30 @@ fn cut_id(id: &str) -> String {
 }
 
 fn take_all(receiver: &Receiver<Read>, settings: &ShardSettings, assembly: &mut Assembly) -> Result<(), ShardError> {
-    for read in receiver {
-        match read {
-            Read::Begin(name) => assembly.begin_input(name),
-            Read::Lines(batch) => take_lines(&batch, settings, assembly)?,
-            Read::Rows(batch) => {
-                let rows: Vec<Line> = (0..batch.len()).into_par_iter().map(|row| batch.read_row(row)).collect();
-                rows.into_iter().enumerate().try_for_each(|(row, line)| assembly.take(line, || batch.text(row)))?;
-            }
-            Read::End { sha256 } => assembly.end_input(sha256),
+    loop {
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(read) => take(read, settings, assembly)?,
+            // The reader is at the end, or failed.
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) if assembly.is_abandoned() => return Err(ShardError::Abandoned),
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
+}
+
+fn take(read: Read, settings: &ShardSettings, assembly: &mut Assembly) -> Result<(), ShardError> {
+    match read {
+        Read::Begin(name) => assembly.begin_input(name),
+        Read::Lines(batch) => take_lines(&batch, settings, assembly)?,
+        Read::Rows(batch) => take_rows(&batch, assembly)?,
+        Read::End { sha256 } => assembly.end_input(sha256),
+    }
     Ok(())
+}
+
+fn take_rows(batch: &RowBatch, assembly: &mut Assembly) -> Result<(), ShardError> {
+    let rows: Vec<Line> = (0..batch.len()).into_par_iter().map(|row| batch.read_row(row)).collect();
+    rows.into_iter().enumerate().try_for_each(|(row, line)| assembly.take(line, || batch.text(row)))
 }
 
 fn take_lines(batch: &LineBatch, settings: &ShardSettings, assembly: &mut Assembly) -> Result<(), ShardError> {

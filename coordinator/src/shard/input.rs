@@ -21,7 +21,7 @@ use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
 use super::error::ShardError;
-use super::spool::ScratchFile;
+use super::spool::{ScratchFile, scratch_error};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -208,13 +208,13 @@ impl Source {
     ///
     /// # Errors
     /// [`ShardError::Read`], or [`ShardError::Scratch`] where the disk is full.
-    pub(super) fn into_scratch(mut self) -> Result<(File, ScratchFile, String), ShardError> {
-        let (scratch, mut file) = ScratchFile::create()?;
+    pub(super) fn into_scratch(mut self) -> Result<(File, String), ShardError> {
+        let mut file = ScratchFile::unnamed()?;
         let copied = io::copy(&mut self, &mut file).and_then(|_| file.rewind());
         match copied {
-            Ok(()) => Ok((file, scratch, self.sha256()?)),
+            Ok(()) => Ok((file, self.sha256()?)),
             Err(source) if self.failed => Err(ShardError::Read { input: self.input, source }),
-            Err(source) => Err(scratch.error(source)),
+            Err(source) => Err(scratch_error(source)),
         }
     }
 }

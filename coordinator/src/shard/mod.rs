@@ -85,6 +85,7 @@ pub async fn run(request: Request, store: &Store) -> Result<Outcome, ShardError>
     };
     earlier::refuse_another(store, &manifest, &sources).await?;
     if !earlier::is_whole(store, &manifest).await? {
+        sources.check_again()?;
         return begin(&sources, store).await;
     }
     let already_done = !corpus::add_vectors(&sources, store, &manifest.shards).await?;

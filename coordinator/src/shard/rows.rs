@@ -19,7 +19,6 @@ use super::document::{Date, Line, Record, Refusal, Value, judge};
 use super::error::ShardError;
 use super::input::{Input, Source};
 use super::reason::{Reason, cut};
-use super::spool::ScratchFile;
 use super::whitespace::normalise;
 
 /// The uncompressed bytes that a batch should have, as the file's own statistics foretell them.
@@ -34,8 +33,6 @@ pub(super) struct Rows {
     reader: ParquetRecordBatchReader,
     fields: Arc<RowFields>,
     sha256: String,
-    /// Removed when this is dropped.
-    _scratch: Option<ScratchFile>,
 }
 
 /// Which columns mean what, and how long a row may be.
@@ -83,7 +80,7 @@ impl Rows {
     /// [`ShardError::Parquet`], or [`ShardError::Column`] for one without an id, or without title and text.
     pub(super) fn open(source: Source, input: &Input, settings: &ShardSettings) -> Result<Self, ShardError> {
         let given = input.given().to_owned();
-        let (file, scratch, sha256) = seekable(source, input)?;
+        let (file, sha256) = seekable(source, input)?;
         let unreadable = |source| ShardError::Parquet { input: given.clone(), source };
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
         let fields = find_columns(&given, builder.schema(), settings)?;
@@ -99,7 +96,7 @@ impl Rows {
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let rows = batch_rows(&builder);
         let reader = builder.with_projection(mask).with_batch_size(rows).build().map_err(unreadable)?;
-        Ok(Self { input: given, reader, fields: Arc::new(fields), sha256, _scratch: scratch })
+        Ok(Self { input: given, reader, fields: Arc::new(fields), sha256 })
     }
 
     /// Returns the next rows, or `None` at the end.
@@ -124,12 +121,11 @@ impl Rows {
 }
 
 /// Hashes all bytes of `source` and returns them as a file that can be sought.
-fn seekable(source: Source, input: &Input) -> Result<(File, Option<ScratchFile>, String), ShardError> {
+fn seekable(source: Source, input: &Input) -> Result<(File, String), ShardError> {
     if let Some(file) = input.reopen()? {
-        return Ok((file, None, source.sha256()?));
+        return Ok((file, source.sha256()?));
     }
-    let (file, scratch, sha256) = source.into_scratch()?;
-    Ok((file, Some(scratch), sha256))
+    source.into_scratch()
 }
 
 impl RowFields {

@@ -14,7 +14,7 @@ use strata_shared::store::Store;
 
 use super::error::ShardError;
 
-/// Up to this size bytes stay in memory; raw shards of 10,000 abstracts take 4 to 6 MB.
+/// Up to this size bytes stay in memory; raw shards of 10,000 abstracts take some 4 MB.
 const MEMORY_BYTES: usize = 12 << 20;
 
 /// A file in the system's folder for such files (`TMPDIR`), removed when this is dropped.
@@ -37,20 +37,28 @@ impl ScratchFile {
                 Ok(file) => return Ok((Self { path }, file)),
                 // Left by a killed process of the same number.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(ShardError::Scratch { path: path.display().to_string(), source }),
+                Err(source) => return Err(scratch_error(source)),
             }
         }
+    }
+
+    /// Creates an empty file that has no name any more, so that it goes with its handle even if the process is killed.
+    ///
+    /// # Errors
+    /// [`ShardError::Scratch`].
+    pub(super) fn unnamed() -> Result<File, ShardError> {
+        Self::create().map(|(_, file)| file)
     }
 
     /// Returns where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
 
-    /// Wraps an error about this file.
-    pub(super) fn error(&self, source: io::Error) -> ShardError {
-        ShardError::Scratch { path: self.path.display().to_string(), source }
-    }
+/// Wraps an error about a scratch file.
+pub(super) fn scratch_error(source: io::Error) -> ShardError {
+    ShardError::Scratch { path: std::env::temp_dir().display().to_string(), source }
 }
 
 impl Drop for ScratchFile {
@@ -103,7 +111,7 @@ impl Spool {
     pub(super) fn finish(self) -> Result<Spooled, ShardError> {
         let file = match self.spilled {
             Some((scratch, mut writer)) => {
-                writer.flush().map_err(|source| scratch.error(source))?;
+                writer.flush().map_err(scratch_error)?;
                 Some(scratch)
             }
             None => None,

@@ -9,7 +9,7 @@ use object_store::path::Path as Key;
 use proptest::prelude::*;
 use strata_shared::documents::Documents;
 use strata_shared::exit::{Classify, Exit};
-use strata_shared::layout::{self, ModelName};
+use strata_shared::layout;
 use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
@@ -437,19 +437,4 @@ proptest! {
         }
         prop_assert_eq!(&objects[0], &objects[1]);
     }
-}
-
-/// Shards `STRATA_MEASURE_INPUT` into `STRATA_MEASURE_STORE`.
-#[test]
-#[ignore = "a measurement"]
-fn measure() {
-    let input = std::env::var("STRATA_MEASURE_INPUT").unwrap();
-    let store = Store::open(&std::env::var("STRATA_MEASURE_STORE").unwrap()).unwrap();
-    let began = std::time::Instant::now();
-    let vectors = std::env::var("STRATA_MEASURE_VECTORS").ok();
-    let vectors =
-        vectors.map(|file| VectorsRequest { file: file.into(), model_name: ModelName::new("measured").unwrap() });
-    let request = Request { inputs: vec![input], settings: ShardSettings::default(), vectors };
-    let outcome = runtime().block_on(run(request, &store)).unwrap();
-    println!("{:?} {} rows {:?}", began.elapsed(), outcome.manifest.rows, outcome.tally);
 }

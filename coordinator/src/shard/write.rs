@@ -17,7 +17,7 @@ use strata_shared::table;
 use tokio::sync::mpsc;
 
 use super::error::ShardError;
-use super::spool::{Spool, Spooled};
+use super::spool::{Spool, Spooled, scratch_error};
 
 /// The text after which a row group ends: above what 10,000 abstracts have (13 MB), so that they are one group.
 const PIECE_BYTES: usize = 14 << 20;
@@ -57,6 +57,11 @@ impl ShardSender {
         let (jobs, receiver) = mpsc::channel(1);
         let (documents, open) = (Vec::new(), None);
         (Self { jobs, open, next_index: 0, rows_per_shard, rows: 0, documents, bytes: 0 }, receiver)
+    }
+
+    /// Tells whether the shards are no longer written.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.jobs.is_closed()
     }
 
     /// Adds a document; blocks while the store is busy.
@@ -149,5 +154,5 @@ fn encode(pieces: &Receiver<Piece>) -> Result<(u64, Spooled), ShardError> {
 
 /// The columns fit their schema by construction, so that only the scratch disk can fail here.
 fn unspooled(error: ParquetError) -> ShardError {
-    ShardError::Scratch { path: std::env::temp_dir().display().to_string(), source: io::Error::other(error) }
+    scratch_error(io::Error::other(error))
 }

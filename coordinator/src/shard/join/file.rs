@@ -20,7 +20,6 @@ use super::npy;
 use crate::shard::error::ShardError;
 use crate::shard::input::Input;
 use crate::shard::rows::{batch_rows, is_integer, is_text};
-use crate::shard::spool::ScratchFile;
 
 /// How much of an `.npy` file is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -30,8 +29,6 @@ pub(in crate::shard) struct VectorFile {
     given: String,
     kind: Kind,
     num_rows: u64,
-    /// Removed when this is dropped.
-    _scratch: Option<ScratchFile>,
 }
 
 enum Kind {
@@ -55,8 +52,8 @@ impl VectorFile {
     /// # Errors
     /// [`ShardError::Vectors`] for what is no file of vectors, and those of opening an input.
     pub(in crate::shard) fn open(input: &Input, id_field: &str, runtime: &Handle) -> Result<Self, ShardError> {
-        let (mut file, scratch) = match input.reopen()? {
-            Some(file) => (file, None),
+        let mut file = match input.reopen()? {
+            Some(file) => file,
             None => copy_to_scratch(input, runtime)?,
         };
         let given = input.given().to_owned();
@@ -66,7 +63,7 @@ impl VectorFile {
         } else {
             open_npy(file).map_err(wrong)?
         };
-        Ok(Self { given, kind, num_rows, _scratch: scratch })
+        Ok(Self { given, kind, num_rows })
     }
 
     /// Returns the file as it was given, for messages.
@@ -132,10 +129,9 @@ impl VectorFile {
     }
 }
 
-fn copy_to_scratch(input: &Input, runtime: &Handle) -> Result<(File, Option<ScratchFile>), ShardError> {
+fn copy_to_scratch(input: &Input, runtime: &Handle) -> Result<File, ShardError> {
     let progress = Arc::new(Progress::start("vectors", "bytes", input.bytes()));
-    let (file, scratch, _) = input.open(runtime, progress)?.into_scratch()?;
-    Ok((file, Some(scratch)))
+    Ok(input.open(runtime, progress)?.into_scratch()?.0)
 }
 
 fn is_parquet(file: &mut File) -> std::io::Result<bool> {

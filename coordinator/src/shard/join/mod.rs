@@ -233,7 +233,7 @@ impl VectorShards<'_> {
     async fn write_shard(&self, index: usize, first: u64, placed: &PlacedVectors) -> Result<(), ShardError> {
         let raw = &self.shards[index];
         let documents = Documents::read(self.store, &Path::from(raw.key.as_str())).await?;
-        let vectors = placed.read(first, documents.len()).map_err(|source| placed.error(source))?;
+        let vectors = placed.read(first, documents.len())?;
         let key = layout::vector_shard(self.model, index);
         if let Some(shard) = self.present(index).await? {
             let ids = documents.columns().column(0).as_string();

@@ -4,14 +4,13 @@
 //! memory, whatever the order in which the vectors come.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 
 use strata_shared::vectors::Vectors;
 
 use crate::shard::bits::Bits;
 use crate::shard::error::ShardError;
-use crate::shard::spool::ScratchFile;
+use crate::shard::spool::{ScratchFile, scratch_error};
 
 /// How much is written at once where the vectors come in the documents' order.
 const RUN_BYTES: usize = 1 << 20;
@@ -19,7 +18,6 @@ const RUN_BYTES: usize = 1 << 20;
 /// The vectors of all documents, as far as they are known.
 #[derive(Debug)]
 pub(super) struct PlacedVectors {
-    scratch: ScratchFile,
     file: File,
     dim: usize,
     placed: Bits,
@@ -34,8 +32,8 @@ impl PlacedVectors {
     /// # Errors
     /// [`ShardError::Scratch`].
     pub(super) fn new(num_rows: u64, dim: usize) -> Result<Self, ShardError> {
-        let (scratch, file) = ScratchFile::create()?;
-        Ok(Self { scratch, file, dim, placed: Bits::zeros(num_rows), run: Vec::new(), run_start: 0 })
+        let file = ScratchFile::unnamed()?;
+        Ok(Self { file, dim, placed: Bits::zeros(num_rows), run: Vec::new(), run_start: 0 })
     }
 
     /// Returns the number of dimensions.
@@ -66,7 +64,7 @@ impl PlacedVectors {
 
     fn flush(&mut self) -> Result<(), ShardError> {
         let start = self.run_start * self.vector_bytes();
-        self.file.write_all_at(&self.run, start).map_err(|source| self.scratch.error(source))?;
+        self.file.write_all_at(&self.run, start).map_err(scratch_error)?;
         self.run.clear();
         Ok(())
     }
@@ -83,18 +81,13 @@ impl PlacedVectors {
     /// Reads the vectors of `num_rows` documents from `first` on.
     ///
     /// # Errors
-    /// The system's.
-    pub(super) fn read(&self, first: u64, num_rows: usize) -> io::Result<Vectors> {
+    /// [`ShardError::Scratch`].
+    pub(super) fn read(&self, first: u64, num_rows: usize) -> Result<Vectors, ShardError> {
         let (mut values, mut bytes) = (Vec::with_capacity(num_rows * self.dim), vec![0; self.dim * 4]);
         for row in first..first + num_rows as u64 {
-            self.file.read_exact_at(&mut bytes, row * self.vector_bytes())?;
+            self.file.read_exact_at(&mut bytes, row * self.vector_bytes()).map_err(scratch_error)?;
             values.extend(bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)));
         }
         Ok(Vectors::new(self.dim, values))
-    }
-
-    /// Wraps an error about the scratch file.
-    pub(super) fn error(&self, source: io::Error) -> ShardError {
-        self.scratch.error(source)
     }
 }
