@@ -65,15 +65,15 @@ fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure
 
 async fn dispatch(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let format = log_format(&configured.command_line);
-    let open = |store: &str| -> Result<Context, Failure> {
-        Ok(Context { store: Store::open(store)?, url: store.to_owned(), format, display: Arc::clone(display) })
-    };
+    let with = |store, url: &str| Context { store, url: url.to_owned(), format, display: Arc::clone(display) };
+    let open = |url: &str| Store::open(url).map(|store| with(store, url));
+    let open_or_create = |url: &str| Store::open_or_create(url).map(|store| with(store, url));
     match configured.command_line.command {
-        Command::Shard(flags) => commands::shard(&open(&flags.store.store)?, flags.shard).await,
+        Command::Shard(flags) => commands::shard(&open_or_create(&flags.store.store)?, flags.shard).await,
         Command::Embed(flags) => commands::embed(&open(&flags.store.store)?, &flags.embed).await,
         Command::Reduce(flags) => commands::reduce(&open(&flags.store.store)?, &flags.reduce).await,
         Command::Run(flags) => {
-            commands::run(&open(&flags.store.store)?, flags.shard, &flags.embed, &flags.reduce).await
+            commands::run(&open_or_create(&flags.store.store)?, flags.shard, &flags.embed, &flags.reduce).await
         }
         Command::Status(flags) => commands::status(&open(&flags.store.store)?, flags.json).await,
         Command::Report(flags) => commands::report(&open(&flags.store.store)?, &flags.report).await,

@@ -30,11 +30,7 @@ pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure
     let record = RunRecord::read(store, &run).await?;
     let findings = Findings::read(store, &run, record).await?;
     let (manifest, _) = Manifest::read(store).await?;
-    let rejected = store.get_if_present(&layout::rejected()).await?;
-    let rejections = rejected
-        .map(|bytes| report::tally(bytes.as_ref()))
-        .transpose()
-        .map_err(|error| Failure::new(Exit::Data, error))?;
+    let rejections = rejections(store).await?;
     let titles = titles(store, &manifest, report::representative_ids(&findings)).await?;
     Ok(Report { findings, manifest, rejections, titles })
 }
@@ -42,6 +38,18 @@ pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure
 async fn newest(store: &Store) -> Result<RunName, Failure> {
     let found = Latest::read(store).await?;
     Ok(found.ok_or_else(|| RunError::Missing { key: layout::latest() })?)
+}
+
+/// Counts the refused lines by reason, or `None` where the store has no list of them.
+async fn rejections(store: &Store) -> Result<Option<Vec<(String, u64)>>, Failure> {
+    let key = layout::rejected();
+    let Some(mut pieces) = store.pieces(&key).await? else { return Ok(None) };
+    let damaged = |error| Failure::new(Exit::Data, error);
+    let mut tally = report::Tally::default();
+    while let Some(piece) = pieces.try_next().await? {
+        tally.add(&piece).map_err(damaged)?;
+    }
+    tally.finish().map(Some).map_err(damaged)
 }
 
 async fn titles(
@@ -52,10 +60,8 @@ async fn titles(
     let wanted = &wanted;
     let shards = futures::stream::iter(&manifest.shards)
         .map(|shard| async move {
-            let documents = Documents::read(store, &Path::from(shard.key.as_str())).await?;
-            let found = (0..documents.len()).filter(|&row| wanted.contains(documents.id(row)));
-            let titles = found.map(|row| (documents.id(row).to_owned(), documents.title(row).to_owned()));
-            Ok::<Vec<_>, TableError>(titles.collect())
+            let key = Path::from(shard.key.as_str());
+            Documents::read_titles(store, &key, |id| wanted.contains(id)).await
         })
         .buffered(SHARDS_AT_ONCE);
     let titles: Vec<Vec<_>> = shards.try_collect().await?;

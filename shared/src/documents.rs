@@ -174,4 +174,20 @@ impl Documents {
         let columns = reader.read(store, &schema()).await?;
         Self::from_columns(columns).map_err(|reason| TableError::Content { key: reader.key().clone(), reason })
     }
+
+    /// Reads the ids and titles alone of those documents of the raw shard under `key` whose id is `wanted`.
+    ///
+    /// # Errors
+    /// As [`Documents::read`].
+    pub async fn read_titles(
+        store: &Store,
+        key: &Path,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(String, String)>, TableError> {
+        let columns = Arc::new(Schema::new(schema().fields()[..2].to_vec()));
+        let batch = TableReader::open(store, key).await?.read(store, &columns).await?;
+        let (ids, titles) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        let wanted = (0..batch.num_rows()).filter(|&row| wanted(ids.value(row)));
+        Ok(wanted.map(|row| (ids.value(row).to_owned(), titles.value(row).to_owned())).collect())
+    }
 }

@@ -76,8 +76,8 @@ impl ShardSettings {
         if !(1..=1_000_000).contains(&self.rows_per_shard) {
             return refuse("--rows-per-shard", &self.rows_per_shard, "1 to 1000000");
         }
-        if self.max_line_bytes < 1024 {
-            return refuse("--max-line", &self.max_line_bytes, "at least 1024 bytes");
+        if !(1 << 10..=1 << 30).contains(&self.max_line_bytes) {
+            return refuse("--max-line", &self.max_line_bytes, "1KiB to 1GiB");
         }
         Ok(self)
     }
@@ -282,6 +282,13 @@ mod tests {
     fn the_defaults_pass_their_own_check() {
         assert!(ShardSettings::default().check().is_ok());
         assert!(ReduceSettings::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_longest_line_without_bounds_is_refused() {
+        for max_line_bytes in [0, 1023, (1 << 30) + 1, usize::MAX] {
+            assert!(ShardSettings { max_line_bytes, ..ShardSettings::default() }.check().is_err(), "{max_line_bytes}");
+        }
     }
 
     #[test]

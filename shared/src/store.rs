@@ -2,10 +2,12 @@
 //!
 //! Invariant: an object appears whole or not at all. Every error names the object and knows whether a retry may mend it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
@@ -28,6 +30,10 @@ const MAX_RETRIES: usize = 4;
 
 /// The parts in which a large file is uploaded: S3 allows 10,000 of them, which makes 160 GB.
 const PART_BYTES: usize = 16 << 20;
+
+/// What is said where no credentials are to be had.
+const NO_CREDENTIALS: &str = "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+                              AWS_SKIP_SIGNATURE=true for a public bucket";
 
 /// Why a store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +104,7 @@ fn classify(error: &object_store::Error) -> Exit {
             Exit::Configuration
         }
         E::UnknownConfigurationKey { .. } | E::NotImplemented { .. } => Exit::Configuration,
-        _ if names_missing_bucket(error) || denies_access(error) => Exit::Configuration,
+        _ if names_missing_bucket(error) || denies_access(error) || lacks_credentials(error) => Exit::Configuration,
         _ => Exit::Retry,
     }
 }
@@ -109,6 +115,14 @@ fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error:
 
 fn names_missing_bucket(error: &object_store::Error) -> bool {
     causes(error).any(|cause| cause.to_string().contains("NoSuchBucket"))
+}
+
+/// Tells whether the last resort for credentials, the metadata service of AWS's instances, had none.
+fn lacks_credentials(error: &object_store::Error) -> bool {
+    causes(error).any(|cause| {
+        let text = cause.to_string();
+        text.contains("/latest/api/token") || text.contains("/latest/meta-data")
+    })
 }
 
 fn denies_access(error: &object_store::Error) -> bool {
@@ -132,20 +146,31 @@ pub struct Store {
 
 impl Store {
     /// Opens the store at `url`: a directory (`/path`, `file:///path`), `s3://bucket/prefix`, or what `object_store`
-    /// opens besides. A directory is created if it is absent; a bucket is not.
+    /// opens besides.
     ///
     /// # Errors
-    /// [`StoreError::Url`] for what is not a store's URL, [`StoreError::Open`] where the backend refuses it.
+    /// [`StoreError::Url`] for what is not a store's URL or a directory that is absent, [`StoreError::Open`] where the
+    /// backend refuses it.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        match Url::parse(url) {
-            Ok(parsed) if parsed.scheme() == "file" => {
-                let path = parsed.to_file_path().map_err(|()| url_error(url, "expected file:///absolute/path"))?;
-                Self::open_directory(url, &path)
-            }
-            Ok(parsed) if parsed.scheme().len() > 1 => Self::open_url(&parsed),
-            _ if url.is_empty() => Err(url_error(url, "is empty; expected a directory or s3://bucket/prefix")),
-            _ => Self::open_directory(url, std::path::Path::new(url)),
+        match directory(url)? {
+            Some(path) => match path.try_exists() {
+                Ok(true) => Self::open_directory(url, &path),
+                Ok(false) => Err(url_error(url, "there is no such directory; `strata shard` makes it")),
+                Err(error) => Err(unusable(url, &error)),
+            },
+            None => Self::open_url(url),
         }
+    }
+
+    /// Opens the store at `url` as [`Store::open`] does; a directory is made if it is absent, a bucket is not.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_or_create(url: &str) -> Result<Self, StoreError> {
+        if let Some(path) = directory(url)? {
+            std::fs::create_dir_all(path).map_err(|error| unusable(url, &error))?;
+        }
+        Self::open(url)
     }
 
     /// Wraps a store that is already open, such as one in memory or one that injects faults.
@@ -154,14 +179,13 @@ impl Store {
     }
 
     fn open_directory(url: &str, path: &std::path::Path) -> Result<Self, StoreError> {
-        let refuse = |error: std::io::Error| url_error(url, &format!("the directory cannot be used: {error}"));
-        std::fs::create_dir_all(path).map_err(refuse)?;
-        let path = path.canonicalize().map_err(refuse)?;
+        let path = path.canonicalize().map_err(|error| unusable(url, &error))?;
         let objects = LocalFileSystem::new_with_prefix(&path).map_err(|source| open_error(url, source))?;
         Ok(Self::new(path.display().to_string(), Arc::new(objects.with_fsync(true))))
     }
 
-    fn open_url(url: &Url) -> Result<Self, StoreError> {
+    fn open_url(url: &str) -> Result<Self, StoreError> {
+        let url = &Url::parse(url).map_err(|error| url_error(url, &error.to_string()))?;
         let shown = without_credentials(url);
         if !url.username().is_empty() || url.password().is_some() {
             return Err(url_error(
@@ -172,6 +196,7 @@ impl Store {
         let failed = |source| open_error(&shown, source);
         if url.scheme() == "s3" {
             let bucket = url.host_str().ok_or_else(|| url_error(&shown, "expected s3://bucket/prefix"))?;
+            check_credentials().map_err(|reason| url_error(&shown, reason))?;
             let objects = open_s3(bucket).map_err(failed)?;
             let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.into()))?;
             return Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))));
@@ -216,6 +241,25 @@ impl Store {
     pub async fn get_if_present(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
         match self.get(key).await {
             Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads an object piece by piece, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] for anything but absence; each piece may fail with it too.
+    pub async fn pieces(
+        &self,
+        key: &Path,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, StoreError>>>, StoreError> {
+        match self.objects.get(key).await.map_err(self.failed(key, "be read")) {
+            Ok(found) => {
+                let (store, key) = (self.clone(), key.clone());
+                let failed = move |source| store.failed(&key, "be read")(source);
+                Ok(Some(found.into_stream().map_err(failed).boxed()))
+            }
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
@@ -309,11 +353,43 @@ impl Store {
     }
 }
 
+/// Returns the directory that `url` means, or `None` where it means something else.
+fn directory(url: &str) -> Result<Option<PathBuf>, StoreError> {
+    match Url::parse(url) {
+        Ok(parsed) if parsed.scheme() == "file" => {
+            let path = parsed.to_file_path().map_err(|()| url_error(url, "expected file:///absolute/path"))?;
+            Ok(Some(path))
+        }
+        Ok(parsed) if parsed.scheme().len() > 1 => Ok(None),
+        _ if url.is_empty() => Err(url_error(url, "is empty; expected a directory or s3://bucket/prefix")),
+        _ => Ok(Some(PathBuf::from(url))),
+    }
+}
+
+/// Returns the endpoint that the environment names.
+fn endpoint() -> Option<String> {
+    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|name| std::env::var(name).ok())
+}
+
+/// Refuses an endpoint outside AWS without any credentials: AWS's instances alone have a metadata service that gives
+/// some, and elsewhere asking for it takes long and ends in a message about an address that nobody has given.
+fn check_credentials() -> Result<(), &'static str> {
+    const SOURCES: [&str; 5] = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_SKIP_SIGNATURE",
+    ];
+    let is_foreign = endpoint().is_some_and(|endpoint| !endpoint.contains("amazonaws.com"));
+    if is_foreign && SOURCES.iter().all(|name| std::env::var_os(name).is_none()) {
+        return Err(NO_CREDENTIALS);
+    }
+    Ok(())
+}
+
 fn open_s3(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
-    let plain_http = std::env::var("AWS_ENDPOINT_URL_S3")
-        .or_else(|_| std::env::var("AWS_ENDPOINT_URL"))
-        .or_else(|_| std::env::var("AWS_ENDPOINT"))
-        .is_ok_and(|endpoint| endpoint.starts_with("http://"));
+    let plain_http = endpoint().is_some_and(|endpoint| endpoint.starts_with("http://"));
     let timeout = std::env::var("STRATA_STORE_TIMEOUT").ok().and_then(|seconds| seconds.parse().ok());
     let timeout = timeout.map_or(REQUEST_TIMEOUT, Duration::from_secs);
     let options = ClientOptions::new()
@@ -350,6 +426,10 @@ fn url_error(url: &str, reason: &str) -> StoreError {
     StoreError::Url { url: url.to_owned(), reason: reason.to_owned() }
 }
 
+fn unusable(url: &str, error: &std::io::Error) -> StoreError {
+    url_error(url, &format!("the directory cannot be used: {error}"))
+}
+
 fn open_error(url: &str, source: object_store::Error) -> StoreError {
     StoreError::Open { url: url.to_owned(), source }
 }
@@ -358,6 +438,7 @@ fn hint(error: &object_store::Error) -> &'static str {
     use object_store::Error as E;
     match error {
         _ if names_missing_bucket(error) => "; create the bucket, or correct the store's URL",
+        _ if lacks_credentials(error) => "; no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         E::Unauthenticated { .. } | E::PermissionDenied { .. } => "; check the credentials and what they allow",
         _ if denies_access(error) => "; check the credentials and the permissions",
         _ => "",

@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
@@ -130,8 +130,7 @@ pub fn properties(metadata: &[(&str, String)]) -> WriterProperties {
 pub struct TableReader {
     key: Path,
     source: Source,
-    footer: Arc<ParquetMetaData>,
-    schema: SchemaRef,
+    footer: ArrowReaderMetadata,
 }
 
 impl TableReader {
@@ -144,9 +143,8 @@ impl TableReader {
         let size = store.head(key).await?.ok_or_else(missing)?.size;
         let mut source = Source { objects: store.objects(), key: key.clone(), size };
         let unreadable = |error| from_parquet(store, key, error);
-        let footer = source.get_metadata(None).await.map_err(unreadable)?;
-        let builder = ParquetRecordBatchStreamBuilder::new(source.clone()).await.map_err(unreadable)?;
-        let reader = Self { key: key.clone(), source, footer, schema: Arc::clone(builder.schema()) };
+        let footer = ArrowReaderMetadata::load_async(&mut source, ArrowReaderOptions::default()).await;
+        let reader = Self { key: key.clone(), source, footer: footer.map_err(unreadable)? };
         match reader.metadata(FORMAT_KEY) {
             Some(found) if found == FORMAT.to_string() => Ok(reader),
             found => Err(TableError::Format { key: key.clone(), found: found.unwrap_or_else(|| "none".into()) }),
@@ -162,7 +160,7 @@ impl TableReader {
     /// Returns the number of rows that the footer names.
     #[must_use]
     pub fn num_rows(&self) -> usize {
-        usize::try_from(self.footer.file_metadata().num_rows()).unwrap_or(0)
+        usize::try_from(self.footer.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
     /// Returns the number of bytes of the object.
@@ -173,14 +171,14 @@ impl TableReader {
 
     /// Returns the table's schema as stored.
     #[must_use]
-    pub const fn schema(&self) -> &SchemaRef {
-        &self.schema
+    pub fn schema(&self) -> &SchemaRef {
+        self.footer.schema()
     }
 
     /// Returns the metadata value under `name`.
     #[must_use]
     pub fn metadata(&self, name: &str) -> Option<String> {
-        let pairs = self.footer.file_metadata().key_value_metadata()?;
+        let pairs = self.footer.metadata().file_metadata().key_value_metadata()?;
         pairs.iter().find(|pair| pair.key == name)?.value.clone()
     }
 
@@ -191,12 +189,11 @@ impl TableReader {
     pub async fn read(&self, store: &Store, expected: &SchemaRef) -> Result<RecordBatch, TableError> {
         self.check_columns(expected)?;
         let names = expected.fields().iter().map(|field| field.name().as_str());
-        let mask = ProjectionMask::columns(self.footer.file_metadata().schema_descr(), names);
+        let mask = ProjectionMask::columns(self.footer.metadata().file_metadata().schema_descr(), names);
         let unreadable = |error| from_parquet(store, &self.key, error);
-        let stream = ParquetRecordBatchStreamBuilder::new(self.source.clone())
-            .await
-            .and_then(|builder| builder.with_projection(mask).with_batch_size(self.num_rows().max(1)).build())
-            .map_err(unreadable)?;
+        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.source.clone(), self.footer.clone());
+        let builder = builder.with_projection(mask).with_batch_size(self.num_rows().max(1));
+        let stream = builder.build().map_err(unreadable)?;
         let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(unreadable)?;
         let stored = batches.first().map_or_else(|| Arc::clone(expected), RecordBatch::schema);
         let whole = concat_batches(&stored, &batches).map_err(|error| self.content(error.to_string()))?;
@@ -210,7 +207,7 @@ impl TableReader {
 
     fn check_columns(&self, expected: &Schema) -> Result<(), TableError> {
         expected.fields().iter().try_for_each(|field| {
-            let found = self.schema.field_with_name(field.name()).ok();
+            let found = self.schema().field_with_name(field.name()).ok();
             let fits = found.is_some_and(|found| same_type(found, field));
             if fits { Ok(()) } else { Err(self.column_error(field, found)) }
         })

@@ -5,14 +5,13 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use strata_shared::cache;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::manifest::Manifest;
-use strata_shared::model::Model;
+use strata_shared::model::{self, Model};
 use strata_shared::run_record;
 use strata_shared::store::Store;
 use strata_shared::telemetry::LogFormat;
@@ -56,52 +55,43 @@ pub async fn shard(context: &Context, flags: ShardFlags) -> Result<(), Failure> 
     Ok(())
 }
 
-/// `strata embed`: the shards that have no vectors yet → vector shards. Returns whose vectors they are.
+/// `strata embed`: the shards that have no vectors yet → vector shards.
 ///
 /// # Errors
 /// What keeps a shard from being embedded; the others are done first.
 pub async fn embed(context: &Context, flags: &EmbedFlags) -> Result<(), Failure> {
-    let (folder, model) = model(context, flags).await?;
-    embed_with(context, flags, &folder, model.as_ref()).await
+    embed_with(context, flags, &find_model(flags).await?).await
 }
 
-/// Finds the model: its folder or URL, and its name where the folder is here.
-async fn model(context: &Context, flags: &EmbedFlags) -> Result<(String, Option<ModelName>), Failure> {
-    let _ = context;
+/// A model on this machine.
+struct LocalModel {
+    folder: String,
+    name: ModelName,
+}
+
+/// Finds the model that the flags name, else the one that the set-up installed.
+async fn find_model(flags: &EmbedFlags) -> Result<LocalModel, Failure> {
     let given = flags.model.clone().or_else(|| cache::default_model().map(|folder| folder.display().to_string()));
     let given = given.ok_or_else(|| {
         let reason = "no model: give --model DIR, or run `bash deploy/setup.sh`, which installs one";
         Failure::new(Exit::Configuration, reason)
     })?;
-    if given.contains("://") && !given.starts_with("file://") {
-        return Ok((given, None));
-    }
-    let folder = given.strip_prefix("file://").unwrap_or(&given).to_owned();
-    let opened = tokio::task::spawn_blocking(move || Model::open(Path::new(&folder))).await;
+    let folder = model::locate(&given).await?;
+    let shown = folder.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || Model::open(&folder)).await;
     let opened = opened.map_err(|error| Failure::new(Exit::Retry, error))??;
-    Ok((given, Some(opened.name().clone())))
+    Ok(LocalModel { folder: shown, name: opened.name().clone() })
 }
 
-async fn embed_with(
-    context: &Context,
-    flags: &EmbedFlags,
-    folder: &str,
-    model: Option<&ModelName>,
-) -> Result<(), Failure> {
+async fn embed_with(context: &Context, flags: &EmbedFlags, model: &LocalModel) -> Result<(), Failure> {
     let (manifest, _) = Manifest::read(&context.store).await?;
-    let to_embed = match model {
-        Some(model) => {
-            let progress = status::vectors(&context.store, &manifest, model).await?;
-            progress.missing + progress.stale
-        }
-        None => manifest.shards.len(),
-    };
+    let progress = status::vectors(&context.store, &manifest, &model.name).await?;
     let threads = flags.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let Some(plan) = Workers::plan(flags.workers, threads, to_embed) else {
+    let Some(plan) = Workers::plan(flags.workers, threads, progress.missing + progress.stale) else {
         tracing::info!(shards = manifest.shards.len(), "every shard has its vectors: nothing to embed");
         return Ok(());
     };
-    let workers = (0..plan.count).map(|index| map_worker(context, flags, folder, plan, index)).collect();
+    let workers = (0..plan.count).map(|index| map_worker(context, flags, &model.folder, plan, index)).collect();
     run_workers(workers, &context.display).await
 }
 
@@ -119,7 +109,7 @@ fn map_worker(context: &Context, flags: &EmbedFlags, folder: &str, plan: Workers
     if let Some(library) = &flags.onnxruntime {
         arguments.extend(["--onnxruntime".to_owned(), library.display().to_string()]);
     }
-    Worker { program: "map-worker", index, arguments, environment: Vec::new() }
+    Worker { program: "map-worker", index, arguments }
 }
 
 /// `strata reduce`: all vectors → a finished run, its page, and `latest.json`.
@@ -127,20 +117,17 @@ fn map_worker(context: &Context, flags: &EmbedFlags, folder: &str, plan: Workers
 /// # Errors
 /// What keeps the run from being finished.
 pub async fn reduce(context: &Context, flags: &ReduceFlags) -> Result<(), Failure> {
-    finish_run(context, flags, flags.vectors_of.clone()).await?;
-    Ok(())
-}
-
-async fn finish_run(
-    context: &Context,
-    flags: &ReduceFlags,
-    vectors_of: Option<ModelName>,
-) -> Result<report::Report, Failure> {
-    let (_, manifest_sha256) = Manifest::read(&context.store).await?;
-    let vectors_of = match vectors_of {
+    Manifest::read(&context.store).await?;
+    let vectors_of = match flags.vectors_of.clone() {
         Some(model) => model,
         None => status::only_model(&context.store).await?,
     };
+    finish_run(context, flags, vectors_of).await?;
+    Ok(())
+}
+
+async fn finish_run(context: &Context, flags: &ReduceFlags, vectors_of: ModelName) -> Result<report::Report, Failure> {
+    let (_, manifest_sha256) = Manifest::read(&context.store).await?;
     let settings = flags.settings()?;
     let default = || run_record::default_run(&manifest_sha256, &vectors_of, &settings);
     let run = flags.run.clone().unwrap_or_else(default);
@@ -173,7 +160,7 @@ fn reduce_worker(context: &Context, flags: &ReduceFlags, run: &RunName, vectors_
     if flags.force {
         arguments.push("--force".to_owned());
     }
-    Worker { program: "reduce-worker", index: 0, arguments, environment: Vec::new() }
+    Worker { program: "reduce-worker", index: 0, arguments }
 }
 
 /// `strata run`: all of it, then the tables on stdout.
@@ -187,22 +174,34 @@ pub async fn run(
     question: &ReduceFlags,
 ) -> Result<(), Failure> {
     question.settings()?;
-    let brought = inputs.vectors.as_ref().and(inputs.model_name.clone());
     // A model that cannot be used is told before hours of sharding, not after.
-    let chosen = match &brought {
-        Some(_) => None,
-        None => Some(model(context, flags).await?),
+    let brought = inputs.vectors.as_ref().and(inputs.model_name.clone());
+    let (model, vectors_of) = if let Some(brought) = brought {
+        (None, brought)
+    } else {
+        let model = find_model(flags).await?;
+        let name = model.name.clone();
+        (Some(model), name)
     };
+    check_vectors_of(question, &vectors_of)?;
     shard(context, inputs).await?;
-    let vectors_of = match chosen {
-        Some((folder, name)) => {
-            embed_with(context, flags, &folder, name.as_ref()).await?;
-            name
-        }
-        None => brought,
-    };
-    let report = finish_run(context, question, vectors_of.or_else(|| question.vectors_of.clone())).await?;
+    if let Some(model) = model {
+        embed_with(context, flags, &model).await?;
+    }
+    let report = finish_run(context, question, vectors_of).await?;
     show(context, &report)
+}
+
+/// Refuses a question about other vectors than the ones that the command makes.
+fn check_vectors_of(question: &ReduceFlags, made: &ModelName) -> Result<(), Failure> {
+    match &question.vectors_of {
+        Some(asked) if asked != made => {
+            let reason =
+                format!("--vectors-of {asked}: this command makes vectors of {made}; ask with `strata reduce`");
+            Err(Failure::new(Exit::Configuration, reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `strata report`: a finished run on stdout, and its page in a file.

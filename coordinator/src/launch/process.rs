@@ -82,8 +82,6 @@ pub struct Worker {
     pub index: usize,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Environment variables to set.
-    pub environment: Vec<(String, String)>,
 }
 
 /// Runs all `workers` side by side until each has ended.
@@ -121,7 +119,6 @@ async fn run_once(worker: &Worker, display: &Display) -> Result<(), LaunchError>
     let program = worker.program;
     let mut child = Command::new(find(program))
         .args(&worker.arguments)
-        .envs(worker.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

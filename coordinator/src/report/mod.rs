@@ -23,7 +23,7 @@ use strata_shared::manifest::Manifest;
 
 pub use json::json;
 pub use page::html;
-pub use tally::{TallyError, tally};
+pub use tally::{Tally, TallyError};
 pub use terminal::{View, terminal};
 
 /// Of a topic's representative documents, as many are shown.
@@ -36,7 +36,7 @@ pub struct Report {
     pub findings: Findings,
     /// What became of the inputs.
     pub manifest: Manifest,
-    /// Refused lines by reason, from [`tally`]; `None` where their list could not be read.
+    /// Refused lines by reason, from [`Tally`]; `None` where their list could not be read.
     pub rejections: Option<Vec<(String, u64)>>,
     /// Titles by id, of [`representative_ids`] as far as they could be read; may be empty.
     pub titles: BTreeMap<String, String>,

@@ -9,5 +9,5 @@ use strata_tests::conformance;
 fn main() -> anyhow::Result<()> {
     let url = std::env::args().nth(1).context("expected one argument: the store's URL")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(conformance::check(&Store::open(&url)?)).with_context(|| format!("check {url}"))
+    runtime.block_on(conformance::check(&Store::open_or_create(&url)?)).with_context(|| format!("check {url}"))
 }

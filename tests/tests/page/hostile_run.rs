@@ -135,7 +135,7 @@ fn refused_lines() -> anyhow::Result<String> {
 /// # Errors
 /// The store's own.
 pub(crate) async fn write(url: &str) -> anyhow::Result<()> {
-    let (store, run) = (Store::open(url)?, RunName::new("hostile")?);
+    let (store, run) = (Store::open_or_create(url)?, RunName::new("hostile")?);
     let documents: Vec<Document> = NAMES
         .iter()
         .enumerate()

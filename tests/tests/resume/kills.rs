@@ -49,7 +49,7 @@ impl Place<'_> {
 
 fn in_folder(folder: &tempfile::TempDir) -> Place<'_> {
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let store = move |name: &str| Store::open(&path(name)).unwrap();
+    let store = move |name: &str| Store::open_or_create(&path(name)).unwrap();
     Place { url: Box::new(path), store: Box::new(store), environment: Vec::new() }
 }
 

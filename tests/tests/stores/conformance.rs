@@ -13,14 +13,14 @@ use strata_tests::{binaries, conformance};
 async fn a_directory_does_what_every_store_must() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("made/when absent");
-    conformance::check(&Store::open(deep.to_str().unwrap()).unwrap()).await.unwrap();
+    conformance::check(&Store::open_or_create(deep.to_str().unwrap()).unwrap()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_file_url_is_the_directory_that_it_names() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
-    Store::open(&url).unwrap().put(&"raw/a".into(), b"x".to_vec()).await.unwrap();
+    Store::open_or_create(&url).unwrap().put(&"raw/a".into(), b"x".to_vec()).await.unwrap();
     assert_eq!(std::fs::read(folder.path().join("raw/a")).unwrap(), b"x");
 }
 

@@ -24,6 +24,18 @@ const SEEDING_ROWS: usize = 8_192;
 /// Rows that k-means++ chooses from for each cluster, where that is more than [`SEEDING_ROWS`].
 const SEEDING_ROWS_PER_CLUSTER: usize = 4;
 
+/// A clustering begins this often at most.
+const MAX_STARTS: usize = 10;
+
+/// The distances of one pass over the sample that all starts together may take; more than one start fits in it up to some
+/// 7,000 rows by the default rule for clusters.
+///
+/// Where clusters are few, one that covers two topics stays so whatever the passes, and a small corpus has no time to lose.
+const STARTS_DISTANCES: usize = 1_000_000;
+
+/// What parts the seeds of two starts: 2⁶⁴ over the golden ratio, so that they are far apart.
+const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Passes over the whole sample, at most.
 const MAX_PASSES: usize = 20;
 
@@ -115,17 +127,36 @@ pub fn fit(sample: ArrayView2<'_, f32>, params: &Params) -> Result<Fit, FitError
     let requested = params.clusters;
     let seeds = seeding_rows(sample, requested);
     let clusters = requested.min(seeds.nrows());
-    let initial = seeding::choose(seeds.view(), clusters, params.seed);
-    let warm = params.engine.pass(initial, sample, params.batch_rows)?;
-    let (polished, num_passes) = polish(params.engine, warm.centroids, sample)?;
-    let (fit, num_repairs) = occupy(params.engine, polished, sample)?;
+    let mut best = start(sample, seeds.view(), &Params { clusters, ..*params })?;
+    for attempt in 1..num_starts(sample.nrows(), clusters) {
+        let seed = params.seed.wrapping_add(attempt.wrapping_mul(SEED_STEP));
+        let other = start(sample, seeds.view(), &Params { clusters, seed, ..*params })?;
+        if other.sample_inertia < best.sample_inertia {
+            best = other;
+        }
+    }
     let lowered = if clusters < requested {
         Some(Lowered::Distinct { requested, distinct: clusters })
     } else {
-        let occupied = fit.centroids.len();
+        let occupied = best.centroids.len();
         (occupied < requested).then_some(Lowered::Indistinguishable { requested, occupied })
     };
-    Ok(Fit { lowered, num_passes: num_passes + num_repairs, ..fit })
+    Ok(Fit { lowered, ..best })
+}
+
+/// How often a clustering begins anew from other seeds, the best one being kept.
+fn num_starts(rows: usize, clusters: usize) -> u64 {
+    let distances = rows.saturating_mul(clusters).max(1);
+    (STARTS_DISTANCES / distances).clamp(1, MAX_STARTS) as u64
+}
+
+/// Clusters the sample once, from seeds among `seeds`.
+fn start(sample: ArrayView2<'_, f32>, seeds: ArrayView2<'_, f32>, params: &Params) -> Result<Fit, FitError> {
+    let initial = seeding::choose(seeds, params.clusters, params.seed);
+    let warm = params.engine.pass(initial, sample, params.batch_rows)?;
+    let (polished, num_passes) = polish(params.engine, warm.centroids, sample)?;
+    let (fit, num_repairs) = occupy(params.engine, polished, sample)?;
+    Ok(Fit { num_passes: num_passes + num_repairs, ..fit })
 }
 
 /// Returns the distinct rows, from the first on, that k-means++ chooses from; all of them where they are too few.
