@@ -1,8 +1,8 @@
 //! Where set-up leaves what the programs need beside themselves: ONNX Runtime's library and a model.
 //!
-//! The folder is `STRATA_CACHE`, else `XDG_CACHE_HOME/strata`, else `~/.cache/strata`. Nothing here is ever fetched.
+//! The folder is `STRATA_CACHE`, else `XDG_CACHE_HOME/strata`, else `~/.cache/strata`. This file only looks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The model that set-up installs.
 pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
@@ -26,10 +26,24 @@ pub fn default_model() -> Option<PathBuf> {
 #[must_use]
 pub fn onnxruntime() -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder()?.join("onnxruntime")).ok()?;
-    let mut libraries: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path().join("libonnxruntime.so")))
-        .filter(|library| library.is_file())
-        .collect();
-    libraries.sort();
-    libraries.pop()
+    let libraries = entries.filter_map(|entry| Some(entry.ok()?.path().join("libonnxruntime.so")));
+    libraries.filter(|library| library.is_file()).max_by_key(|library| version(library))
+}
+
+/// Returns the numbers of the folder's name, so that 1.31.10 is newer than 1.31.2.
+fn version(library: &Path) -> Vec<u64> {
+    let folder = library.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+    folder.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let library = |folder: &str| version(&Path::new("onnxruntime").join(folder).join("libonnxruntime.so"));
+        assert!(library("1.31.10") > library("1.31.2"));
+        assert!(library("1.31.2") > library("nightly"));
+    }
 }

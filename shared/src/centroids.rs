@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, FixedSizeListArray, Int32Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float32Type, Schema, SchemaRef};
+use arrow::array::{AsArray, FixedSizeListArray, Int32Array};
+use arrow::datatypes::{DataType, Field, Float32Type, Int32Type, Schema, SchemaRef};
 use object_store::path::Path;
 
 use crate::store::Store;
@@ -28,17 +28,21 @@ pub fn encode(dim: usize, values: &[f32]) -> Result<Vec<u8>, TableError> {
     let labels = Int32Array::from_iter_values(0..(values.len() / dim) as i32);
     let centres = arrow::array::Float32Array::from(values.to_vec());
     let column = FixedSizeListArray::new(Arc::clone(item), dim as i32, Arc::new(centres), None);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(labels), Arc::new(column)])
-        .map_err(|error| TableError::Encode(parquet::errors::ParquetError::General(error.to_string())))?;
+    let batch = table::batch(&schema, vec![Arc::new(labels), Arc::new(column)])?;
     table::encode(&[batch], &schema, &[])
 }
 
 /// Reads centres of `dim` dimensions, `[k, dim]` row-major, in label order.
 ///
 /// # Errors
-/// [`TableError`] for an object that is missing, unreadable or of another dimension.
+/// [`TableError`] for an object that is missing, unreadable, of another dimension, or whose labels are not its rows.
 pub async fn read(store: &Store, key: &Path, dim: usize) -> Result<Vec<f32>, TableError> {
     let reader = TableReader::open(store, key).await?;
     let batch = reader.read(store, &schema(dim)).await?;
+    let labels = batch.column(0).as_primitive::<Int32Type>().values().iter();
+    if let Some((row, label)) = (0..).zip(labels).find(|(row, label)| row != *label) {
+        let reason = format!("row {row} has label {label}, expected {row}");
+        return Err(TableError::Content { key: key.clone(), reason });
+    }
     Ok(batch.column(1).as_fixed_size_list().values().as_primitive::<Float32Type>().values().to_vec())
 }

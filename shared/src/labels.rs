@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float32Array, Int32Array, RecordBatch, StringArray};
+use arrow::array::{AsArray, Float32Array, Int32Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Int32Type, Schema, SchemaRef};
 use object_store::path::Path;
 
@@ -38,8 +38,7 @@ impl Labels {
         let similarities = Float32Array::from(self.similarities.clone());
         let columns: Vec<arrow::array::ArrayRef> =
             vec![Arc::new(self.ids.clone()), Arc::new(labels), Arc::new(similarities)];
-        let batch = RecordBatch::try_new(schema(), columns)
-            .map_err(|error| TableError::Encode(parquet::errors::ParquetError::General(error.to_string())))?;
+        let batch = table::batch(&schema(), columns)?;
         table::encode(&[batch], &schema(), &[])
     }
 

@@ -190,10 +190,14 @@ mod tests {
         }
 
         #[test]
-        fn an_accepted_name_stays_one_segment(name in ".{0,120}") {
-            if let Ok(run) = RunName::new(&name) {
-                prop_assert_eq!(in_run(&run, run_file::RECORD).parts().count(), 3);
-            }
+        fn an_accepted_name_stays_one_segment(name in "[A-Za-z0-9][A-Za-z0-9._-]{0,99}") {
+            let run = RunName::new(&name).unwrap();
+            prop_assert_eq!(in_run(&run, run_file::RECORD).parts().count(), 3);
+        }
+
+        #[test]
+        fn a_name_with_a_separator_or_a_control_is_refused(name in "[a-z]{1,5}[/\\\\%\u{0}\n ~#?*][a-z]{0,5}") {
+            prop_assert!(RunName::new(&name).is_err());
         }
     }
 

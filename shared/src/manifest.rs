@@ -174,15 +174,17 @@ impl Manifest {
             return Err(format!("has format {}, expected {FORMAT}", self.format));
         }
         self.check_shards()?;
-        let sum: u64 = self.shards.iter().map(|shard| shard.rows).sum();
-        if sum != self.rows {
+        // Sums are taken wide, since a file that was edited can hold any number.
+        let sum: u128 = self.shards.iter().map(|shard| u128::from(shard.rows)).sum();
+        if sum != u128::from(self.rows) {
             return Err(format!("says {} rows, its shards have {sum}", self.rows));
         }
-        let blank: u64 = self.inputs.iter().map(|input| input.blank).sum();
-        let accounted = self.rows + self.rejected + blank;
+        let lines: u128 = self.inputs.iter().map(|input| u128::from(input.lines)).sum();
+        let blank: u128 = self.inputs.iter().map(|input| u128::from(input.blank)).sum();
+        let accounted = sum + u128::from(self.rejected) + blank;
         // A corpus of vectors alone has no input lines.
-        if !self.inputs.is_empty() && self.lines() != accounted {
-            return Err(format!("counts {} lines, rows, rejected and blank ones make {accounted}", self.lines()));
+        if !self.inputs.is_empty() && lines != accounted {
+            return Err(format!("counts {lines} lines, rows, rejected and blank ones make {accounted}"));
         }
         Ok(())
     }

@@ -31,6 +31,9 @@ const NAMELESS: &str = "model";
 /// Why a folder is no model that this program can run.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
+    /// None is named, and set-up has installed none.
+    #[error("no model: give --model DIR, or run `bash deploy/setup.sh`, which installs one")]
+    NotInstalled,
     /// There is no such folder.
     #[error(
         "model {folder}: is not a folder, expected one laid out as sentence-transformers does; `bash deploy/setup.sh` installs one, --model names another"
@@ -212,7 +215,8 @@ fn find_graph(folder: &Path, transformer: &Path) -> Result<PathBuf, ModelError> 
     })
 }
 
-/// Lists the files that hold a graph's weights where they are too large for the graph itself (`model.onnx_data`).
+/// Lists the files that hold a graph's weights where they are too large for the graph itself: `model.onnx_data`, as
+/// exporters call it, and whatever beside the graph ends as such files do.
 fn external_data(graph: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let (Some(folder), Some(name)) = (graph.parent(), graph.file_name().and_then(|name| name.to_str())) else {
         return Ok(Vec::new());
@@ -230,7 +234,12 @@ fn external_data(graph: &Path) -> Result<Vec<PathBuf>, ModelError> {
 }
 
 fn is_external_data(file: &str, graph: &str) -> bool {
-    file.strip_prefix(graph).is_some_and(|rest| rest.starts_with(['_', '.']))
+    const ENDINGS: [&str; 4] = ["bin", "data", "weight", "weights"];
+    // These are other programs' copies of the weights, in repositories that keep the graph beside them.
+    const FOREIGN: [&str; 2] = ["pytorch_model.bin", "training_args.bin"];
+    let ending = Path::new(file).extension().and_then(|ending| ending.to_str());
+    let is_data = ending.is_some_and(|ending| ENDINGS.contains(&ending)) && !FOREIGN.contains(&file);
+    is_data || file.strip_prefix(graph).is_some_and(|rest| rest.starts_with(['_', '.']))
 }
 
 fn fingerprint(graph: &Path, tokenizer: &Path, settings: &Settings) -> Result<String, ModelError> {

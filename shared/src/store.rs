@@ -19,7 +19,10 @@ use url::Url;
 
 use crate::exit::{Classify, Exit};
 
-/// How long one request may take; `STRATA_STORE_TIMEOUT` (seconds) overrides it.
+/// The variable that sets how long one request may take, in seconds.
+const TIMEOUT_VARIABLE: &str = "STRATA_STORE_TIMEOUT";
+
+/// How long one request may take where nobody says.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a connection may take to open.
@@ -194,14 +197,18 @@ impl Store {
             ));
         }
         let failed = |source| open_error(&shown, source);
-        if url.scheme() == "s3" {
+        if matches!(url.scheme(), "s3" | "s3a") {
             let bucket = url.host_str().ok_or_else(|| url_error(&shown, "expected s3://bucket/prefix"))?;
             check_credentials().map_err(|reason| url_error(&shown, reason))?;
-            let objects = open_s3(bucket).map_err(failed)?;
+            let timeout = request_timeout().map_err(|reason| url_error(&shown, &reason))?;
+            let objects = open_s3(bucket, timeout).map_err(failed)?;
             let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.into()))?;
             return Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))));
         }
-        let (objects, prefix) = object_store::parse_url_opts(url, std::env::vars()).map_err(failed)?;
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+        let settings = variables.filter(|(name, _)| name.starts_with("AWS_"));
+        let (objects, prefix) = object_store::parse_url_opts(url, settings).map_err(failed)?;
         Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))))
     }
 
@@ -217,7 +224,8 @@ impl Store {
         Arc::clone(&self.objects)
     }
 
-    fn failed(&self, key: &Path, verb: &'static str) -> impl FnOnce(object_store::Error) -> StoreError {
+    /// Returns what makes an error about `key` out of a backend's.
+    pub(crate) fn failed(&self, key: &Path, verb: &'static str) -> impl FnOnce(object_store::Error) -> StoreError {
         let (store, key) = (self.url.clone(), key.clone());
         move |source| {
             let hint = hint(&source);
@@ -308,7 +316,11 @@ impl Store {
                 return Err(error);
             }
         }
-        upload.complete().await.map_err(self.failed(key, "be written"))?;
+        if let Err(error) = upload.complete().await {
+            // Parts of an upload that nobody completes are kept, and billed; one that was completed after all stays.
+            let _ = upload.abort().await;
+            return Err(self.failed(key, "be written")(error));
+        }
         Ok(())
     }
 
@@ -388,10 +400,16 @@ fn check_credentials() -> Result<(), &'static str> {
     Ok(())
 }
 
-fn open_s3(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
+/// Returns how long one request may take.
+fn request_timeout() -> Result<Duration, String> {
+    let Some(given) = std::env::var_os(TIMEOUT_VARIABLE) else { return Ok(REQUEST_TIMEOUT) };
+    let seconds = given.to_str().and_then(|seconds| seconds.parse().ok()).filter(|&seconds| seconds > 0);
+    let refused = || format!("{TIMEOUT_VARIABLE} is {}, expected whole seconds from 1", given.display());
+    seconds.map(Duration::from_secs).ok_or_else(refused)
+}
+
+fn open_s3(bucket: &str, timeout: Duration) -> object_store::Result<object_store::aws::AmazonS3> {
     let plain_http = endpoint().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let timeout = std::env::var("STRATA_STORE_TIMEOUT").ok().and_then(|seconds| seconds.parse().ok());
-    let timeout = timeout.map_or(REQUEST_TIMEOUT, Duration::from_secs);
     let options = ClientOptions::new()
         .with_allow_http(plain_http)
         .with_timeout(timeout)

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
@@ -84,7 +84,7 @@ pub enum TableError {
         reason: String,
     },
     /// The batches cannot be encoded.
-    #[error("a table cannot be encoded")]
+    #[error("columns do not fit together as a table")]
     Encode(#[source] ParquetError),
 }
 
@@ -96,6 +96,14 @@ impl Classify for TableError {
             _ => Exit::Data,
         }
     }
+}
+
+/// Puts columns of equal length together.
+///
+/// # Errors
+/// [`TableError::Encode`] if they do not fit the schema, or differ in length.
+pub fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, TableError> {
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| TableError::Encode(error.into()))
 }
 
 /// Encodes batches of one schema as a Parquet file with `metadata` and the format version.
@@ -208,7 +216,7 @@ impl TableReader {
     fn check_columns(&self, expected: &Schema) -> Result<(), TableError> {
         expected.fields().iter().try_for_each(|field| {
             let found = self.schema().field_with_name(field.name()).ok();
-            let fits = found.is_some_and(|found| same_type(found, field));
+            let fits = found.is_some_and(|found| found.data_type() == field.data_type());
             if fits { Ok(()) } else { Err(self.column_error(field, found)) }
         })
     }
@@ -227,24 +235,10 @@ impl TableReader {
     }
 }
 
-fn same_type(found: &Field, expected: &Field) -> bool {
-    match (found.data_type(), expected.data_type()) {
-        (DataType::FixedSizeList(a, m), DataType::FixedSizeList(b, n)) => m == n && a.data_type() == b.data_type(),
-        (DataType::List(a), DataType::List(b)) => a.data_type() == b.data_type(),
-        (a, b) => a == b,
-    }
-}
-
 fn from_parquet(store: &Store, key: &Path, error: ParquetError) -> TableError {
     match error {
         ParquetError::External(source) => match source.downcast::<object_store::Error>() {
-            Ok(source) => TableError::Store(StoreError::Object {
-                store: store.url().to_owned(),
-                key: key.clone(),
-                verb: "be read",
-                hint: "",
-                source: *source,
-            }),
+            Ok(source) => TableError::Store(store.failed(key, "be read")(*source)),
             Err(source) => TableError::Unreadable { key: key.clone(), source: ParquetError::External(source) },
         },
         source => TableError::Unreadable { key: key.clone(), source },

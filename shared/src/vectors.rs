@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Schema, SchemaRef};
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
@@ -23,8 +23,11 @@ pub const MODEL: &str = "strata.model";
 /// The metadata key of the sha256 over ids and vectors as decoded.
 pub const CONTENT_SHA256: &str = "strata.content_sha256";
 
-/// How far from 1 the L2 norm of a stored vector may be.
-pub const UNIT_TOLERANCE: f32 = 1e-3;
+/// How far from 1 the L2 norm of a stored vector may be: what the margins of exact searches reckon with.
+pub const UNIT_TOLERANCE: f64 = 1e-5;
+
+/// Squares that are added up side by side, so that the processor does several at once.
+const LANES: usize = 8;
 
 /// Vectors of one length, row-major.
 #[derive(Debug, Clone)]
@@ -76,8 +79,8 @@ impl Vectors {
 
     /// Returns the first row that is not a unit vector (zeros, NaN, other norms), with its norm.
     #[must_use]
-    pub fn first_not_unit(&self) -> Option<(usize, f32)> {
-        let norms = self.values().chunks_exact(self.dim).map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt());
+    pub fn first_not_unit(&self) -> Option<(usize, f64)> {
+        let norms = self.values().chunks_exact(self.dim).map(norm);
         // A norm that is no number is within no tolerance.
         norms.enumerate().find(|(_, norm)| norm.is_nan() || (norm - 1.0).abs() > UNIT_TOLERANCE)
     }
@@ -86,6 +89,17 @@ impl Vectors {
         let item = Arc::new(item_field());
         Arc::new(FixedSizeListArray::new(item, self.dim as i32, Arc::new(self.values.clone()), None))
     }
+}
+
+/// Returns the L2 norm in float64.
+fn norm(row: &[f32]) -> f64 {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
+    }
+    let rest: f64 = rest.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+    (sums.iter().sum::<f64>() + rest).sqrt()
 }
 
 /// Returns the field of a vector column of `dim` dimensions.
@@ -136,8 +150,7 @@ pub fn encode(
     let schema = schema(vectors.dim());
     let mut columns = documents.columns().columns().to_vec();
     columns.push(vectors.column());
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
-        .map_err(|error| TableError::Encode(parquet::errors::ParquetError::General(error.to_string())))?;
+    let batch = table::batch(&schema, columns)?;
     let content = content_sha256(documents.columns().column(0).as_string(), vectors);
     let metadata = [(RAW_SHA256, raw_sha256.to_owned()), (MODEL, model.to_string()), (CONTENT_SHA256, content)];
     table::encode(&[batch], &schema, &metadata)
@@ -244,5 +257,22 @@ fn stored_dim(reader: &TableReader) -> Option<usize> {
     match reader.schema().field_with_name(VECTOR_COLUMN).ok()?.data_type() {
         DataType::FixedSizeList(_, dim) => usize::try_from(*dim).ok().filter(|dim| *dim > 0),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_unit_vector_is_found() {
+        let unit: Vec<f32> = vec![0.6, 0.0, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        for (value, expected) in [(0.6, None), (0.600_05, Some(1)), (0.599_95, Some(1)), (f32::NAN, Some(1))] {
+            let mut values = unit.repeat(3);
+            values[9] = value;
+            let found = Vectors::new(9, values).first_not_unit().map(|(row, _)| row);
+            assert_eq!(found, expected, "{value}");
+        }
+        assert_eq!(Vectors::new(9, vec![0.0; 9]).first_not_unit(), Some((0, 0.0)));
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use strata_shared::cache;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::manifest::Manifest;
@@ -71,12 +70,7 @@ struct LocalModel {
 
 /// Finds the model that the flags name, else the one that the set-up installed.
 async fn find_model(flags: &EmbedFlags) -> Result<LocalModel, Failure> {
-    let given = flags.model.clone().or_else(|| cache::default_model().map(|folder| folder.display().to_string()));
-    let given = given.ok_or_else(|| {
-        let reason = "no model: give --model DIR, or run `bash deploy/setup.sh`, which installs one";
-        Failure::new(Exit::Configuration, reason)
-    })?;
-    let folder = model::locate(&given).await?;
+    let folder = model::locate(flags.model.as_deref()).await?;
     let shown = folder.display().to_string();
     let opened = tokio::task::spawn_blocking(move || Model::open(&folder)).await;
     let opened = opened.map_err(|error| Failure::new(Exit::Retry, error))??;

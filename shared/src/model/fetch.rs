@@ -12,19 +12,22 @@ use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use super::{FINGERPRINT_DIGITS, ModelError, file_error, is_external_data};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::{cache, digest};
 
 /// The name of the graph in every model folder.
 const GRAPH: &str = "model.onnx";
 
 /// Returns the folder of the model that `given` names: a folder, `file:///folder`, or the URL of a store that holds it,
-/// from which it is fetched once.
+/// from which it is fetched once; where nothing is given, of the one that set-up installed.
 ///
 /// # Errors
-/// [`ModelError::Absent`] where a store holds no graph there, [`ModelError::Store`], or [`ModelError::File`] where the
-/// cache cannot be written.
-pub async fn locate(given: &str) -> Result<PathBuf, ModelError> {
+/// [`ModelError::NotInstalled`] where nothing is given and nothing installed, [`ModelError::Missing`] where a store holds
+/// no graph there, [`ModelError::Store`], or [`ModelError::File`] where the cache cannot be written.
+pub async fn locate(given: Option<&str>) -> Result<PathBuf, ModelError> {
+    let Some(given) = given else {
+        return cache::default_model().ok_or(ModelError::NotInstalled);
+    };
     match Url::parse(given) {
         Ok(url) if url.scheme() == "file" => {
             url.to_file_path().map_err(|()| ModelError::Absent { folder: given.to_owned() })
@@ -83,13 +86,7 @@ async fn fetch_into(store: &Store, wanted: &[ObjectMeta], folder: &Path) -> Resu
 }
 
 async fn fetch_file(store: &Store, object: &ObjectMeta, path: &Path) -> Result<(), ModelError> {
-    let unreadable = |source| StoreError::Object {
-        store: store.url().to_owned(),
-        key: object.location.clone(),
-        verb: "be read",
-        hint: "",
-        source,
-    };
+    let unreadable = |source| store.failed(&object.location, "be read")(source);
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(file_error(parent, "made"))?;
     }

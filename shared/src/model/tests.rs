@@ -74,6 +74,7 @@ fn everything_that_decides_a_vector_changes_the_name() {
     for (file, text) in [
         ("onnx/model.onnx", "another graph"),
         ("onnx/model.onnx_data", "weights"),
+        ("onnx/weights.bin", "weights"),
         ("tokenizer.json", "{ }"),
         ("1_Pooling/config.json", r#"{"word_embedding_dimension": 4, "pooling_mode_cls_token": true}"#),
         ("sentence_bert_config.json", r#"{"max_seq_length": 128}"#),

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use object_store::path::Path;
-use strata_shared::cache;
 use strata_shared::exit::Failure;
 use strata_shared::manifest::Manifest;
 use strata_shared::model::{self, Model};
@@ -100,18 +99,25 @@ pub async fn run(config: Config, store: Store, stop: Arc<AtomicBool>) -> Result<
         return Ok(());
     }
     let num_threads = config.num_threads();
-    let tokenizer = Tokenizer::open(&model)?;
-    let runtime = Runtime::load(config.onnxruntime.as_deref())?;
-    let crew = Crew::new(open_embedders(&runtime, &model, num_threads)?, config.token_budget);
-    Pipeline { store, model: model.name().clone(), tokenizer, crew, num_threads, stop }.run(shards).await
+    let name = model.name().clone();
+    let opened = blocking(move || -> Result<_, Failure> {
+        let tokenizer = Tokenizer::open(&model)?;
+        let runtime = Runtime::load(config.onnxruntime.as_deref())?;
+        Ok((tokenizer, Crew::new(open_embedders(&runtime, &model, num_threads)?, config.token_budget)))
+    });
+    let (tokenizer, crew) = opened.await?;
+    Pipeline { store, model: name, tokenizer, crew, num_threads, stop }.run(shards).await
 }
 
 async fn open_model(given: Option<&str>) -> Result<Model, Failure> {
-    let folder = match given {
-        Some(given) => model::locate(given).await?,
-        None => cache::folder().unwrap_or_default().join("models").join(cache::DEFAULT_MODEL),
-    };
-    Ok(Model::open(&folder)?)
+    let folder = model::locate(given).await?;
+    Ok(blocking(move || Model::open(&folder)).await?)
+}
+
+/// Runs what takes long without an await on a thread of its own, so that signals are heard meanwhile.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Loads the graph once a thread, on as many threads.

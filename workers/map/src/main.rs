@@ -40,7 +40,7 @@ struct Arguments {
     /// The object that lists the shards to share, {format, shards: [index, …]} [default: all of the manifest]
     #[arg(long, env = "STRATA_WORK_LIST", value_name = "KEY")]
     work_list: Option<String>,
-    /// Threads [default: as many as the CPU quota and the affinity mask allow]
+    /// Threads, each with a copy of the model in memory [default: as many as the CPU quota and the affinity mask allow]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// ONNX Runtime's library [default: `ORT_DYLIB_PATH`, else what deploy/setup.sh installed, else the system's]

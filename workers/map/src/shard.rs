@@ -18,6 +18,7 @@ use strata_shared::table::TableError;
 use strata_shared::telemetry::Progress;
 use strata_shared::vectors::{self, Vectors};
 
+use crate::blocking;
 use crate::embed::{Crew, Embed, EmbedError};
 use crate::tokenize::{TokenizeError, Tokenizer, Tokens};
 use crate::work::RawShard;
@@ -132,11 +133,11 @@ pub(crate) async fn prepare(
         return Err(ShardError::Rows { key, found: documents.len(), expected: shard.entry.rows });
     }
     let tokenizer = Arc::clone(tokenizer);
-    let tokenised = tokio::task::spawn_blocking(move || {
+    let tokenised = blocking(move || {
         let tokens = tokenizer.tokenize(&documents, num_threads);
         (documents, tokens)
     });
-    let (documents, tokens) = tokenised.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let (documents, tokens) = tokenised.await;
     let tokens = tokens.map_err(|source| ShardError::Tokenize { key, source })?;
     Ok(Prepared { shard, documents, tokens })
 }
@@ -184,11 +185,11 @@ pub(crate) async fn write(store: &Store, model: &ModelName, embedded: Embedded) 
     let key = layout::vector_shard(model, embedded.shard.index);
     let rows = embedded.shard.entry.rows;
     let name = model.clone();
-    let encoded = tokio::task::spawn_blocking(move || {
+    let encoded = blocking(move || {
         let Embedded { shard, documents, vectors } = embedded;
         vectors::encode(&documents, &vectors, &name, &shard.entry.sha256)
     });
-    let bytes = encoded.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let bytes = encoded.await?;
     store.put(&key, bytes).await?;
     tracing::info!(%key, rows, "wrote vectors");
     Ok(())

@@ -4,6 +4,7 @@
 mod corpus;
 mod graph;
 mod graphs;
+mod kinds;
 mod resume;
 mod shares;
 mod texts;

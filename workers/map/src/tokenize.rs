@@ -23,7 +23,7 @@ pub enum TokenizeError {
         source: ConvertError,
     },
     /// The tokenizer is of a kind that this program does not have.
-    #[error("{file}: cannot be used, expected a WordPiece tokenizer as the BERT family has it")]
+    #[error("{file}: cannot be used, expected a BPE, Unigram, WordLevel or WordPiece tokenizer")]
     Kind {
         /// The file.
         file: String,
@@ -42,7 +42,10 @@ pub enum TokenizeError {
 
 impl Classify for TokenizeError {
     fn exit(&self) -> Exit {
-        Exit::Configuration
+        match self {
+            Self::Convert { .. } | Self::Kind { .. } => Exit::Configuration,
+            Self::Encode { .. } => Exit::Data,
+        }
     }
 }
 
