@@ -2,41 +2,25 @@
 //!
 //! Invariant: an object appears whole or not at all. Every error names the object and knows whether a retry may mend it.
 
+mod s3;
+
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::io::AsyncReadExt;
 use url::Url;
 
 use crate::exit::{Classify, Exit};
 
-/// The variable that sets how long one request may take, in seconds.
-const TIMEOUT_VARIABLE: &str = "STRATA_STORE_TIMEOUT";
-
-/// How long one request may take where nobody says.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// How long a connection may take to open.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often a request is tried again within a program; launchers retry beyond that.
-const MAX_RETRIES: usize = 4;
-
 /// The parts in which a large file is uploaded: S3 allows 10,000 of them, which makes 160 GB.
 const PART_BYTES: usize = 16 << 20;
-
-/// What is said where no credentials are to be had.
-const NO_CREDENTIALS: &str = "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
-                              AWS_SKIP_SIGNATURE=true for a public bucket";
 
 /// Why a store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -116,28 +100,26 @@ fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error:
     std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
 }
 
+fn mentions(error: &object_store::Error, words: &[&str]) -> bool {
+    causes(error).map(ToString::to_string).any(|text| words.iter().any(|word| text.contains(word)))
+}
+
 fn names_missing_bucket(error: &object_store::Error) -> bool {
-    causes(error).any(|cause| cause.to_string().contains("NoSuchBucket"))
+    mentions(error, &["NoSuchBucket"])
 }
 
 /// Tells whether the last resort for credentials, the metadata service of AWS's instances, had none.
 fn lacks_credentials(error: &object_store::Error) -> bool {
-    causes(error).any(|cause| {
-        let text = cause.to_string();
-        text.contains("/latest/api/token") || text.contains("/latest/meta-data")
-    })
+    mentions(error, &["/latest/api/token", "/latest/meta-data"])
 }
 
 fn denies_access(error: &object_store::Error) -> bool {
     use std::io::ErrorKind;
     const DENIALS: [&str; 4] = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidBucketName"];
-    causes(error).any(|cause| {
-        let denied = cause.downcast_ref::<std::io::Error>().is_some_and(|io| {
-            matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory)
-        });
-        let text = cause.to_string();
-        denied || DENIALS.iter().any(|denial| text.contains(denial))
-    })
+    let refused = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|io| {
+        matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory)
+    });
+    refused || mentions(error, &DENIALS)
 }
 
 /// One store: whole objects under one URL prefix.
@@ -199,9 +181,8 @@ impl Store {
         let failed = |source| open_error(&shown, source);
         if matches!(url.scheme(), "s3" | "s3a") {
             let bucket = url.host_str().ok_or_else(|| url_error(&shown, "expected s3://bucket/prefix"))?;
-            check_credentials().map_err(|reason| url_error(&shown, reason))?;
-            let timeout = request_timeout().map_err(|reason| url_error(&shown, &reason))?;
-            let objects = open_s3(bucket, timeout).map_err(failed)?;
+            let settings = s3::Settings::read(|name| std::env::var_os(name)?.into_string().ok());
+            let objects = settings.map_err(|reason| url_error(&shown, &reason))?.open(bucket).map_err(failed)?;
             let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.into()))?;
             return Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))));
         }
@@ -369,57 +350,16 @@ impl Store {
 fn directory(url: &str) -> Result<Option<PathBuf>, StoreError> {
     match Url::parse(url) {
         Ok(parsed) if parsed.scheme() == "file" => {
-            let path = parsed.to_file_path().map_err(|()| url_error(url, "expected file:///absolute/path"))?;
-            Ok(Some(path))
+            let path = parsed.to_file_path().ok().filter(|_| url.contains(":///") || url.contains("://localhost/"));
+            path.map(Some).ok_or_else(|| url_error(url, "expected file:///absolute/path"))
+        }
+        Ok(parsed) if parsed.scheme() == "memory" => {
+            Err(url_error(url, "would be gone with this program; expected a directory or s3://bucket/prefix"))
         }
         Ok(parsed) if parsed.scheme().len() > 1 => Ok(None),
         _ if url.is_empty() => Err(url_error(url, "is empty; expected a directory or s3://bucket/prefix")),
         _ => Ok(Some(PathBuf::from(url))),
     }
-}
-
-/// Returns the endpoint that the environment names.
-fn endpoint() -> Option<String> {
-    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|name| std::env::var(name).ok())
-}
-
-/// Refuses an endpoint outside AWS without any credentials: AWS's instances alone have a metadata service that gives
-/// some, and elsewhere asking for it takes long and ends in a message about an address that nobody has given.
-fn check_credentials() -> Result<(), &'static str> {
-    const SOURCES: [&str; 5] = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "AWS_SKIP_SIGNATURE",
-    ];
-    let is_foreign = endpoint().is_some_and(|endpoint| !endpoint.contains("amazonaws.com"));
-    if is_foreign && SOURCES.iter().all(|name| std::env::var_os(name).is_none()) {
-        return Err(NO_CREDENTIALS);
-    }
-    Ok(())
-}
-
-/// Returns how long one request may take.
-fn request_timeout() -> Result<Duration, String> {
-    let Some(given) = std::env::var_os(TIMEOUT_VARIABLE) else { return Ok(REQUEST_TIMEOUT) };
-    let seconds = given.to_str().and_then(|seconds| seconds.parse().ok()).filter(|&seconds| seconds > 0);
-    let refused = || format!("{TIMEOUT_VARIABLE} is {}, expected whole seconds from 1", given.display());
-    seconds.map(Duration::from_secs).ok_or_else(refused)
-}
-
-fn open_s3(bucket: &str, timeout: Duration) -> object_store::Result<object_store::aws::AmazonS3> {
-    let plain_http = endpoint().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    let options = ClientOptions::new()
-        .with_allow_http(plain_http)
-        .with_timeout(timeout)
-        .with_connect_timeout(CONNECT_TIMEOUT.min(timeout));
-    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: MAX_RETRIES, retry_timeout: 2 * timeout };
-    let mut builder = AmazonS3Builder::from_env();
-    if let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL_S3") {
-        builder = builder.with_config(AmazonS3ConfigKey::Endpoint, endpoint);
-    }
-    builder.with_client_options(options).with_retry(retry).with_bucket_name(bucket).build()
 }
 
 /// Returns a store's URL as it may be shown, without credentials and query; a directory as it is.
@@ -456,6 +396,9 @@ fn hint(error: &object_store::Error) -> &'static str {
     use object_store::Error as E;
     match error {
         _ if names_missing_bucket(error) => "; create the bucket, or correct the store's URL",
+        _ if mentions(error, &["InvalidBucketName"]) => {
+            "; a bucket's name has 3 to 63 lower-case letters, digits, . and -"
+        }
         _ if lacks_credentials(error) => "; no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         E::Unauthenticated { .. } | E::PermissionDenied { .. } => "; check the credentials and what they allow",
         _ if denies_access(error) => "; check the credentials and the permissions",
