@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use arrow::array::StringArray;
+use arrow::array::{Array, StringArray};
 use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, seq::SliceRandom};

@@ -303,9 +303,11 @@ mod tests {
     #[test]
     fn a_document_of_any_length_takes_bounded_memory_and_cuts_no_other_short() {
         let mut sample = Sample::default();
-        for document in 0..2 {
+        let spelled = |word: i32| word.to_string().bytes().map(|digit| char::from(digit + 49)).collect::<String>();
+        for document in ["x", "y"] {
             sample.add_field("a title", true);
-            sample.add_field(&(0..100_000).map(|word| format!("w{document}x{word} ")).collect::<String>(), false);
+            let text: Vec<String> = (0..100_000).map(|word| document.to_owned() + &spelled(word)).collect();
+            sample.add_field(&text.join(" "), false);
             sample.end_document();
         }
         assert!(sample.stream.len() <= 2 * (MOST_WORDS + 1) && sample.surfaces.texts.len() <= 2 * MOST_WORDS);

@@ -1,6 +1,6 @@
 //! What comes out in detail: figures by hand, what is absent where, and what changes nothing.
 
-use super::super::{Change, Settings, TimelineBuilder, fading_order, measure};
+use super::super::{Settings, TimelineBuilder, fading_order, measure};
 use super::{POISSON, Shape, noise_and_a_decline, settings, timeline, totals};
 use chrono::NaiveDate;
 use rand::{Rng, SeedableRng};
