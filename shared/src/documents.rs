@@ -143,12 +143,6 @@ impl Documents {
         created.is_valid(row).then(|| created.value(row))
     }
 
-    /// Returns document `row` alone.
-    #[must_use]
-    pub fn row(&self, row: usize) -> Self {
-        Self { columns: self.columns.slice(row, 1) }
-    }
-
     /// Encodes the documents as a raw shard.
     ///
     /// # Errors
@@ -175,6 +169,44 @@ impl Documents {
         Self::from_columns(columns).map_err(|reason| TableError::Content { key: reader.key().clone(), reason })
     }
 
+    /// Reads the documents at `rows` out of an open raw or vector shard, without their texts: `abstract_text` is empty.
+    ///
+    /// What is returned holds on to nothing of the shard.
+    ///
+    /// # Errors
+    /// As [`Documents::read_from`].
+    ///
+    /// # Panics
+    /// If the shard has no such row.
+    pub async fn read_rows(store: &Store, reader: &TableReader, rows: &[usize]) -> Result<Vec<Document>, TableError> {
+        let fields: Vec<Field> = fields().into_iter().filter(|field| field.name() != "abstract").collect();
+        let batch = reader.read(store, &Arc::new(Schema::new(fields))).await?;
+        let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+        let created = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+        let document = |&row: &usize| Document {
+            id: text(0, row),
+            title: text(1, row),
+            abstract_text: String::new(),
+            categories: text(2, row),
+            created: created.is_valid(row).then(|| created.value(row)),
+        };
+        Ok(rows.iter().map(document).collect())
+    }
+
+    /// Reads the ids at `rows` out of an open raw or vector shard, and no other column.
+    ///
+    /// # Errors
+    /// As [`Documents::read_from`].
+    ///
+    /// # Panics
+    /// If the shard has no such row.
+    pub async fn read_ids(store: &Store, reader: &TableReader, rows: &[usize]) -> Result<Vec<String>, TableError> {
+        let columns = Arc::new(Schema::new(schema().fields()[..1].to_vec()));
+        let batch = reader.read(store, &columns).await?;
+        let ids = batch.column(0).as_string::<i32>();
+        Ok(rows.iter().map(|&row| ids.value(row).to_owned()).collect())
+    }
+
     /// Reads the ids and titles alone of those documents of the raw shard under `key` whose id is `wanted`.
     ///
     /// # Errors
@@ -189,5 +221,38 @@ impl Documents {
         let (ids, titles) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
         let wanted = (0..batch.num_rows()).filter(|&row| wanted(ids.value(row)));
         Ok(wanted.map(|row| (ids.value(row).to_owned(), titles.value(row).to_owned())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_are_read_by_the_columns_that_they_need() {
+        let store = Store::new("memory", Arc::new(InMemory::new()));
+        let document = |row: i64| Document {
+            id: format!("id {row}"),
+            title: format!("title {row}"),
+            abstract_text: "long".into(),
+            categories: "cs.RO".into(),
+            created: (row != 1).then_some(row),
+        };
+        let rows: Vec<Document> = (0..3).map(document).collect();
+        let key = Path::from("rows.parquet");
+        store.put(&key, Documents::from_rows(&rows).encode().unwrap()).await.unwrap();
+        let reader = TableReader::open(&store, &key).await.unwrap();
+        let untold = |row: usize| Document { abstract_text: String::new(), ..rows[row].clone() };
+        let found = Documents::read_rows(&store, &reader, &[2, 1]).await.unwrap();
+        assert_eq!(found, [untold(2), untold(1)]);
+        // A table that has nothing but ids: whoever reads another column of it fails.
+        let alone = rows.iter().map(|row| Some(row.id.as_str())).collect::<StringArray>();
+        let ids = Arc::new(Schema::new(fields()[..1].to_vec()));
+        let batch = RecordBatch::try_new(Arc::clone(&ids), vec![Arc::new(alone)]).unwrap();
+        store.put(&key, table::encode(&[batch], &ids, &[]).unwrap()).await.unwrap();
+        let reader = TableReader::open(&store, &key).await.unwrap();
+        assert_eq!(Documents::read_ids(&store, &reader, &[1, 0]).await.unwrap(), ["id 1", "id 0"]);
     }
 }

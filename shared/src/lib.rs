@@ -10,6 +10,7 @@ pub mod digest;
 pub mod documents;
 pub mod exit;
 pub mod findings;
+pub mod format;
 pub mod labels;
 pub mod layout;
 pub mod manifest;

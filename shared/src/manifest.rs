@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{self, is_sha256_hex};
 use crate::exit::{Classify, Exit};
+use crate::format::{self, FormatError};
 use crate::layout::{self, FORMAT};
 use crate::settings::ShardSettings;
 use crate::store::{Store, StoreError};
@@ -98,6 +99,14 @@ pub enum ManifestError {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// The manifest was written by another version.
+    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    Format {
+        /// The manifest's key.
+        key: Path,
+        /// The version found.
+        found: u32,
+    },
     /// The manifest contradicts itself.
     #[error("{key}: {reason}; the manifest was edited or damaged: restore it, or shard into a new store")]
     Inconsistent {
@@ -113,7 +122,7 @@ impl Classify for ManifestError {
         match self {
             Self::Store(error) => error.exit(),
             Self::Missing { .. } => Exit::Configuration,
-            Self::Unreadable { .. } | Self::Inconsistent { .. } => Exit::Data,
+            Self::Unreadable { .. } | Self::Format { .. } | Self::Inconsistent { .. } => Exit::Data,
         }
     }
 }
@@ -135,8 +144,11 @@ impl Manifest {
     pub async fn read_if_present(store: &Store) -> Result<Option<(Self, String)>, ManifestError> {
         let key = layout::manifest();
         let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
-        let manifest: Self =
-            serde_json::from_slice(&bytes).map_err(|source| ManifestError::Unreadable { key: key.clone(), source })?;
+        let manifest: Self = match format::decode(&bytes) {
+            Ok(manifest) => manifest,
+            Err(FormatError::Other { found }) => return Err(ManifestError::Format { key, found }),
+            Err(FormatError::Unreadable(source)) => return Err(ManifestError::Unreadable { key, source }),
+        };
         manifest.check().map_err(|reason| ManifestError::Inconsistent { key, reason })?;
         Ok(Some((manifest, digest::sha256_hex(&bytes))))
     }
@@ -170,9 +182,6 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.format != FORMAT {
-            return Err(format!("has format {}, expected {FORMAT}", self.format));
-        }
         self.check_shards()?;
         // Sums are taken wide, since a file that was edited can hold any number.
         let sum: u128 = self.shards.iter().map(|shard| u128::from(shard.rows)).sum();
@@ -205,5 +214,23 @@ impl Manifest {
                 Ok(())
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_manifest_of_a_newer_format_is_not_called_edited() {
+        let store = Store::new("memory", Arc::new(InMemory::new()));
+        let newer = format!(r#"{{"format": {}, "parts": []}}"#, FORMAT + 1);
+        store.put(&layout::manifest(), newer.into_bytes()).await.unwrap();
+        let error = Manifest::read(&store).await.unwrap_err();
+        assert!(matches!(error, ManifestError::Format { found, .. } if found == FORMAT + 1), "{error}");
     }
 }

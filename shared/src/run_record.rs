@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::exit::{Classify, Exit};
+use crate::format::{self, FormatError};
 use crate::layout::{self, FORMAT, ModelName, NameError, RunName, run_file};
 use crate::settings::ReduceSettings;
 use crate::store::{Store, StoreError};
@@ -90,7 +91,7 @@ pub struct PeriodsRecord {
     pub undated: u64,
     /// The recent window, such as `2021..2023`; `None` where nothing is dated.
     pub recent: Option<String>,
-    /// Periods that broke off early and were left out.
+    /// Periods that were left out: the last one if it broke off early, and those at the end that hold almost nothing.
     pub incomplete: Vec<String>,
     /// Periods with far fewer documents than their neighbours, or another mix of categories.
     pub thin: Vec<String>,
@@ -175,9 +176,11 @@ impl RunRecord {
     pub async fn read_if_present(store: &Store, run: &RunName) -> Result<Option<Self>, RunError> {
         let key = layout::in_run(run, run_file::RECORD);
         let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
-        let record: Self =
-            serde_json::from_slice(&bytes).map_err(|source| RunError::Unreadable { key: key.clone(), source })?;
-        if record.format == FORMAT { Ok(Some(record)) } else { Err(RunError::Format { key, found: record.format }) }
+        match format::decode(&bytes) {
+            Ok(record) => Ok(Some(record)),
+            Err(FormatError::Other { found }) => Err(RunError::Format { key, found }),
+            Err(FormatError::Unreadable(source)) => Err(RunError::Unreadable { key, source }),
+        }
     }
 
     /// Encodes the record as indented JSON.
@@ -222,4 +225,22 @@ pub fn default_run(manifest_sha256: &str, vectors_of: &ModelName, parameters: &R
     let question = serde_json::json!([FORMAT, manifest_sha256, vectors_of.as_str(), parameters]);
     let digest = digest::sha256_hex(question.to_string().as_bytes());
     RunName::new(&format!("run-{}", &digest[..12])).expect("a prefix and hexadecimal digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_of_a_newer_format_is_not_called_edited() {
+        let (store, run) = (Store::new("memory", Arc::new(InMemory::new())), RunName::new("newer").unwrap());
+        let newer = format!(r#"{{"format": {}, "run": "newer", "columns": []}}"#, FORMAT + 1);
+        store.put(&layout::in_run(&run, run_file::RECORD), newer.into_bytes()).await.unwrap();
+        let error = RunRecord::read(&store, &run).await.unwrap_err();
+        assert!(matches!(error, RunError::Format { found, .. } if found == FORMAT + 1), "{error}");
+    }
 }

@@ -171,12 +171,6 @@ impl TableReader {
         usize::try_from(self.footer.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// Returns the number of bytes of the object.
-    #[must_use]
-    pub const fn num_bytes(&self) -> u64 {
-        self.source.size
-    }
-
     /// Returns the table's schema as stored.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::digest;
-use crate::documents::{self, Documents};
+use crate::documents::{self, Document, Documents};
 use crate::layout::ModelName;
 use crate::store::Store;
 use crate::table::{self, TableError, TableReader, VECTOR_COLUMN};
@@ -197,12 +197,6 @@ impl VectorShard {
         self.dim
     }
 
-    /// Returns the number of bytes of the object.
-    #[must_use]
-    pub const fn num_bytes(&self) -> u64 {
-        self.reader.num_bytes()
-    }
-
     /// Returns the sha256 over ids and vectors that the footer names.
     #[must_use]
     pub fn content_sha256(&self) -> &str {
@@ -241,6 +235,22 @@ impl VectorShard {
     /// [`TableError`] for a shard that is unreadable or lacks the columns.
     pub async fn read_documents(&self, store: &Store) -> Result<Documents, TableError> {
         Documents::read_from(store, &self.reader).await
+    }
+
+    /// Reads the documents at `rows`, without their texts.
+    ///
+    /// # Errors
+    /// As [`VectorShard::read_documents`].
+    pub async fn read_rows(&self, store: &Store, rows: &[usize]) -> Result<Vec<Document>, TableError> {
+        Documents::read_rows(store, &self.reader, rows).await
+    }
+
+    /// Reads the ids at `rows` alone.
+    ///
+    /// # Errors
+    /// As [`VectorShard::read_documents`].
+    pub async fn read_ids(&self, store: &Store, rows: &[usize]) -> Result<Vec<String>, TableError> {
+        Documents::read_ids(store, &self.reader, rows).await
     }
 
     fn content(&self, reason: String) -> TableError {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use chrono::{DateTime, NaiveDate, TimeDelta};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 
 pub use lonely::LonelyDocument;
 pub use timeline::TimelineEntry;
@@ -84,6 +84,36 @@ fn days_since_1970(date: NaiveDate) -> i32 {
     (date - DateTime::UNIX_EPOCH.date_naive()).num_days() as i32
 }
 
-fn date_of(days: i32) -> NaiveDate {
-    DateTime::UNIX_EPOCH.date_naive() + TimeDelta::days(i64::from(days))
+/// Reads a day as Arrow counts it; where the calendar ends before it, a sentence says so.
+fn date_of(days: i32) -> Result<NaiveDate, String> {
+    let date = DateTime::UNIX_EPOCH.date_naive().checked_add_signed(TimeDelta::days(i64::from(days)));
+    date.ok_or_else(|| {
+        format!("day {days} from 1970 on, expected one from {} to {}", NaiveDate::MIN.year(), NaiveDate::MAX.year())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array};
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_day_beyond_the_calendar_is_a_fault_of_the_table() {
+        let store = Store::new("memory", Arc::new(InMemory::new()));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int32Array::from(vec![0])),
+            Arc::new(Date32Array::from(vec![i32::MAX])),
+            Arc::new(Int64Array::from(vec![1])),
+            Arc::new(Int64Array::from(vec![1])),
+            Arc::new(Float64Array::from(vec![1.0])),
+            Arc::new(BooleanArray::from(vec![true])),
+        ];
+        let key = Path::from("timeline.parquet");
+        store.put(&key, encode(&timeline::schema(), columns).unwrap()).await.unwrap();
+        let error = timeline::read(&store, &key).await.unwrap_err();
+        assert!(matches!(&error, TableError::Content { reason, .. } if reason.contains("262142")), "{error}");
+    }
 }

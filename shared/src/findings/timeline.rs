@@ -29,7 +29,7 @@ pub struct TimelineEntry {
     pub complete: bool,
 }
 
-fn schema() -> SchemaRef {
+pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("label", DataType::Int32, false),
         Field::new("period", DataType::Date32, false),
@@ -61,13 +61,16 @@ pub(super) async fn read(store: &Store, key: &Path) -> Result<Vec<TimelineEntry>
     let totals = batch.column(3).as_primitive::<Int64Type>();
     let shares = batch.column(4).as_primitive::<Float64Type>();
     let complete = batch.column(5).as_boolean();
-    let entry = |row| TimelineEntry {
-        label: labels.value(row),
-        period: date_of(periods.value(row)),
-        count: counts.value(row),
-        total: totals.value(row),
-        share: shares.value(row),
-        complete: complete.value(row),
+    let content = |reason| TableError::Content { key: key.clone(), reason };
+    let entry = |row| {
+        Ok(TimelineEntry {
+            label: labels.value(row),
+            period: date_of(periods.value(row)).map_err(content)?,
+            count: counts.value(row),
+            total: totals.value(row),
+            share: shares.value(row),
+            complete: complete.value(row),
+        })
     };
-    Ok((0..batch.num_rows()).map(entry).collect())
+    (0..batch.num_rows()).map(entry).collect()
 }

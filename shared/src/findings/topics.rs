@@ -199,7 +199,7 @@ fn topic(batch: &RecordBatch, row: usize) -> Result<Topic, String> {
     };
     let day = |column: usize| {
         let values = batch.column(column).as_primitive::<Date32Type>();
-        values.is_valid(row).then(|| date_of(values.value(row)))
+        values.is_valid(row).then(|| date_of(values.value(row))).transpose()
     };
     let rank = |column: usize| {
         let values = batch.column(column).as_primitive::<Int32Type>();
@@ -215,8 +215,8 @@ fn topic(batch: &RecordBatch, row: usize) -> Result<Topic, String> {
         name: batch.column(1).as_string::<i32>().value(row).to_owned(),
         terms: words(2),
         size: batch.column(3).as_primitive::<Int64Type>().value(row),
-        first: day(4),
-        last: day(5),
+        first: day(4)?,
+        last: day(5)?,
         peak_period: peak_periods.is_valid(row).then(|| peak_periods.value(row).to_owned()),
         peak_share: float(7),
         recent_share: float(8),

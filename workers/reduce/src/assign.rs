@@ -77,9 +77,8 @@ pub fn assign(block: ArrayView2<'_, f32>, centroids: &Centroids) -> Assigned {
 /// Fills `scores` with the products of all rows and all centroids.
 fn score_rows(rows: ArrayView2<'_, f32>, centroids: &Centroids, scores: &mut Vec<f32>) {
     scores.resize(rows.nrows() * centroids.len(), 0.0);
-    if let Ok(out) = ArrayViewMut2::from_shape((rows.nrows(), centroids.len()), scores) {
-        product_transposed_into(rows, centroids.vectors(), out);
-    }
+    let out = ArrayViewMut2::from_shape((rows.nrows(), centroids.len()), scores).expect("one score a row and centroid");
+    product_transposed_into(rows, centroids.vectors(), out);
 }
 
 /// Finds the first centroid of the highest score among the products of one row.
@@ -124,11 +123,6 @@ impl Inertia {
         for distance in &assigned.squared_distances {
             self.0 = self.0.saturating_add((distance * Self::ONE) as u128);
         }
-    }
-
-    /// Adds what was summed elsewhere.
-    pub fn merge(&mut self, other: Self) {
-        self.0 = self.0.saturating_add(other.0);
     }
 
     /// Returns the sum so far.
@@ -195,9 +189,7 @@ mod tests {
             forwards.add(&head);
             forwards.add(&tail);
             backwards.add(&tail);
-            let mut rest = Inertia::default();
-            rest.add(&head);
-            backwards.merge(rest);
+            backwards.add(&head);
             expected.add(&whole);
             prop_assert_eq!(forwards, expected);
             prop_assert_eq!(backwards.total().to_bits(), expected.total().to_bits());

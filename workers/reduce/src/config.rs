@@ -5,13 +5,14 @@ use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::ReduceSettings;
 
 use crate::corpus::Corpus;
+use crate::faiss::{FaissError, IndexPlan};
 use crate::sample::sample_size;
 use crate::{kmeans, naming};
 
 /// Programs, shards in flight and what k-means works in; 330 MiB were measured beside index and sample.
 const BASE_BYTES: u64 = 384 << 20;
 
-/// What stays of a row: its label, its bound, the digest of its vector, and its place in the lonely search.
+/// What stays of a row beside the index: its label, its bound, the digest of its vector, and its place in the lonely search.
 const ROW_BYTES: u64 = 72;
 
 /// What one reduce is asked.
@@ -38,39 +39,78 @@ impl Config {
         self.run.clone().unwrap_or_else(|| crate::default_run(corpus, self))
     }
 
-    /// Tells before the start whether the memory allowed will do.
+    /// Returns the clusters asked for, by flag or by rule.
+    #[must_use]
+    pub fn clusters(&self, num_rows: usize) -> usize {
+        self.settings.clusters.unwrap_or_else(|| kmeans::default_clusters(num_rows))
+    }
+
+    /// Plans the index of a corpus of `num_rows` vectors of `dim` dimensions in `num_topics` clusters.
     ///
     /// # Errors
-    /// [`ReduceError::Memory`] with the figure that would do.
-    pub fn check_memory(&self, corpus: &Corpus) -> Result<(), ReduceError> {
-        let clusters = self.settings.clusters.unwrap_or_else(|| kmeans::default_clusters(corpus.num_rows()));
-        let vector_bytes = (corpus.dim() * size_of::<f32>()) as u64;
-        let sample = sample_size(corpus.num_rows(), clusters) as u64;
-        let rows = corpus.num_rows() as u64;
-        let terms = (naming::MAX_TERMS * clusters * size_of::<u32>()) as u64;
-        // The index is built in memory, the sample is copied once by cluster.
-        let needed = BASE_BYTES + rows * (ROW_BYTES + vector_bytes) + 2 * sample * vector_bytes + terms;
+    /// [`FaissError`] for a factory string that cannot be used.
+    pub fn index_plan(&self, num_rows: usize, dim: usize, num_topics: usize) -> Result<IndexPlan, FaissError> {
+        match &self.settings.index {
+            Some(factory) => IndexPlan::by_factory(num_rows, dim, factory),
+            None => Ok(IndexPlan::by_size(num_rows, dim, num_topics)),
+        }
+    }
+
+    /// Tells before the start whether index and memory will do.
+    ///
+    /// # Errors
+    /// [`FaissError`] for a factory string that cannot be used, [`ReduceError::Memory`] with the figure that would do.
+    pub fn check(&self, corpus: &Corpus) -> Result<(), Failure> {
+        let (num_rows, dim) = (corpus.num_rows(), corpus.dim());
+        let plan = self.index_plan(num_rows, dim, self.clusters(num_rows))?;
+        let needed = self.needed_bytes(num_rows, dim, &plan);
         if self.memory_bytes >= needed {
             return Ok(());
         }
-        Err(ReduceError::Memory { found: self.memory_bytes >> 20, needed: needed.div_ceil(1 << 20) })
+        Err(ReduceError::Memory { found: self.memory_bytes >> 20, needed: needed.div_ceil(1 << 20) }.into())
+    }
+
+    /// The memory that a reduce of `num_rows` vectors of `dim` dimensions takes at most, in bytes.
+    fn needed_bytes(&self, num_rows: usize, dim: usize, plan: &IndexPlan) -> u64 {
+        let clusters = self.clusters(num_rows);
+        let sample = sample_size(num_rows, clusters) * dim * size_of::<f32>();
+        let terms = naming::MAX_TERMS * clusters * size_of::<u32>();
+        // The index is built in memory, the sample is copied once by cluster.
+        BASE_BYTES + num_rows as u64 * ROW_BYTES + plan.memory_bytes() + (2 * sample + terms) as u64
     }
 
     /// Does `work` on a thread that may block, with a rayon pool of the configured threads, in the current tracing span.
     ///
     /// # Errors
     /// What `work` fails with, or [`ReduceError::System`] where no thread can be had.
+    ///
+    /// # Panics
+    /// As `work` did.
     pub async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let system =
-            |source: Box<dyn std::error::Error + Send + Sync>| ReduceError::System { what: "a thread", source };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
-        let pool = pool.map_err(|error| system(error.into()))?;
+        let pool = pool.map_err(|error| ReduceError::System { what: "a thread", source: error.into() })?;
         let span = tracing::Span::current();
-        let done = tokio::task::spawn_blocking(move || span.in_scope(|| pool.install(work))).await;
-        done.map_err(|error| system(error.into()))?
+        on_blocking_thread(move || span.in_scope(|| pool.install(work))).await
+    }
+}
+
+/// Does `work` on a thread that may block.
+///
+/// # Errors
+/// What `work` fails with, or [`ReduceError::System`] where no thread can be had.
+///
+/// # Panics
+/// As `work` did.
+pub async fn on_blocking_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(ReduceError::System { what: "a thread", source: error.into() }.into()),
     }
 }
 
@@ -116,7 +156,7 @@ pub enum ReduceError {
         bad: usize,
         /// Shards in all.
         total: usize,
-        /// What is wrong with each.
+        /// What is wrong with each, the first few, and which others are missing.
         reasons: String,
     },
     /// Shards of different dimensions.
@@ -171,5 +211,40 @@ impl Classify for ReduceError {
             Self::MissingShards { .. } | Self::System { .. } => Exit::Retry,
             Self::BadShards { .. } | Self::Dimension { .. } | Self::Stage { .. } => Exit::Data,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn config(index: Option<&str>) -> Config {
+        let settings = ReduceSettings { index: index.map(str::to_owned), ..ReduceSettings::default() };
+        Config { settings, run: None, vectors_of: None, force: false, threads: 1, memory_bytes: 4 * GIB }
+    }
+
+    #[test]
+    fn memory_is_charged_by_the_index_that_is_built() {
+        let needed = |num_rows, index| {
+            let config = config(index);
+            let plan = config.index_plan(num_rows, 384, config.clusters(num_rows)).unwrap();
+            config.needed_bytes(num_rows, 384, &plan)
+        };
+        let (arxiv, vectors) = (2_710_783, 2_710_783 * 384 * 4);
+        assert!(needed(arxiv, None) < 4 * GIB, "two bytes a dimension");
+        assert!(needed(arxiv, Some("Flat")) > 4 * GIB, "four");
+        assert!(needed(arxiv, Some("HNSW32")) > vectors + 2_710_783 * 256, "vectors and edges");
+        assert!(needed(arxiv, Some("IVF400,PQ48")) < 2 * GIB);
+        assert!(needed(35_709, None) < GIB);
+    }
+
+    #[test]
+    #[should_panic(expected = "a fault of the program")]
+    fn a_panic_stays_a_panic() {
+        let work = || -> Result<(), Failure> { panic!("a fault of the program") };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _ = runtime.block_on(config(None).compute(work));
     }
 }

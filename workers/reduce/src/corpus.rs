@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
 use futures::{StreamExt, TryStreamExt};
 use ndarray::ArrayView2;
-use strata_shared::documents::Documents;
+use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::Manifest;
@@ -19,6 +20,7 @@ use strata_shared::table::TableError;
 use strata_shared::vectors::{VectorShard, Vectors};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 use crate::config::ReduceError;
 use crate::lonely::{Block, VectorSource};
@@ -29,7 +31,7 @@ const FOOTERS_AT_ONCE: usize = 16;
 /// Shards that are read ahead of the one in work.
 const SHARDS_AHEAD: usize = 2;
 
-/// Names in an error message before it says "and N more".
+/// Shards that an error names before it says "and N more"; the log names all.
 const NAMES_IN_ERROR: usize = 20;
 
 /// The corpus of one store by one model.
@@ -60,11 +62,33 @@ pub struct ShardRows {
 impl ShardRows {
     /// Returns the vectors as a matrix, `[rows, dim]`.
     ///
-    /// # Errors
-    /// [`ReduceError::Stage`] if they form none, which their codec rules out.
-    pub fn matrix(&self) -> Result<ArrayView2<'_, f32>, ReduceError> {
+    /// # Panics
+    /// Never: vectors are a whole number of rows.
+    #[must_use]
+    pub fn matrix(&self) -> ArrayView2<'_, f32> {
         ArrayView2::from_shape((self.vectors.len(), self.vectors.dim()), self.vectors.values())
-            .map_err(|error| ReduceError::stage("read", error))
+            .expect("a whole number of rows")
+    }
+}
+
+/// The shards of a corpus in row order, read ahead.
+#[derive(Debug)]
+pub struct ShardStream(mpsc::Receiver<Result<Result<ShardRows, TableError>, JoinError>>);
+
+impl ShardStream {
+    /// Waits for the next shard on a thread that may block; `None` after the last.
+    ///
+    /// # Errors
+    /// [`TableError`] for a shard that cannot be read any more.
+    ///
+    /// # Panics
+    /// As the reader of the shard did.
+    pub fn next(&mut self) -> Option<Result<ShardRows, TableError>> {
+        match self.0.blocking_recv()? {
+            Ok(rows) => Some(rows),
+            // A reader that did not panic was cancelled: the program is ending.
+            Err(error) => error.try_into_panic().map_or(None, |cause| panic::resume_unwind(cause)),
+        }
     }
 }
 
@@ -137,15 +161,9 @@ impl Corpus {
         self.shards.first().map_or(0, VectorShard::dim)
     }
 
-    /// Returns the bytes of all vector shards.
-    #[must_use]
-    pub fn num_bytes(&self) -> u64 {
-        self.shards.iter().map(VectorShard::num_bytes).sum()
-    }
-
     /// Streams all shards in row order, some read ahead of the one in work.
     #[must_use]
-    pub fn stream(&self, with_documents: bool) -> mpsc::Receiver<Result<ShardRows, TableError>> {
+    pub fn stream(&self, with_documents: bool) -> ShardStream {
         let (sender, receiver) = mpsc::channel(1);
         let corpus = self.clone();
         tokio::spawn(async move {
@@ -158,14 +176,12 @@ impl Corpus {
                 })
                 .buffered(SHARDS_AHEAD);
             while let Some(read) = shards.next().await {
-                // A reader that panicked drops the sender, which the receiver sees as rows missing.
-                let Ok(rows) = read else { return };
-                if sender.send(rows).await.is_err() {
+                if sender.send(read).await.is_err() {
                     return;
                 }
             }
         });
-        receiver
+        ShardStream(receiver)
     }
 
     async fn read_shard(&self, shard: usize, first_row: usize, with_documents: bool) -> Result<ShardRows, TableError> {
@@ -174,30 +190,46 @@ impl Corpus {
         Ok(ShardRows { shard, first_row, ids, vectors, documents })
     }
 
-    /// Reads the documents of `rows` (global, in any order), shard by shard.
+    /// Reads the documents of `rows` (global, in any order), shard by shard, without their texts.
     ///
     /// # Errors
     /// [`TableError`] for a shard that cannot be read any more.
     pub async fn documents(
         &self,
         rows: impl IntoIterator<Item = usize>,
-    ) -> Result<BTreeMap<usize, Documents>, TableError> {
-        let first_rows = self.manifest.first_rows();
-        let mut by_shard: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for row in rows {
-            let shard = first_rows.partition_point(|&first| first as usize <= row) - 1;
-            by_shard.entry(shard).or_default().push(row);
-        }
-        let read = futures::stream::iter(by_shard)
+    ) -> Result<BTreeMap<usize, Document>, TableError> {
+        let read = futures::stream::iter(self.by_shard(rows))
             .map(|(shard, rows)| async move {
-                let documents = self.shards[shard].read_documents(&self.store).await?;
-                let first = first_rows_of(&self.manifest, shard);
-                let rows = rows.into_iter().map(|row| (row, documents.row(row - first)));
-                Ok::<_, TableError>(rows.collect::<Vec<_>>())
+                let documents = self.shards[shard].read_rows(&self.store, &rows.places).await?;
+                Ok::<_, TableError>(rows.global.into_iter().zip(documents).collect::<Vec<_>>())
             })
             .buffered(SHARDS_AHEAD);
-        let rows: Vec<Vec<(usize, Documents)>> = read.try_collect().await?;
+        let rows: Vec<Vec<(usize, Document)>> = read.try_collect().await?;
         Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Reads the ids of `rows` (global, ascending) in their order, and nothing else of their shards.
+    ///
+    /// # Errors
+    /// [`TableError`] for a shard that cannot be read any more.
+    pub async fn ids(&self, rows: &[usize]) -> Result<Vec<String>, TableError> {
+        let read = futures::stream::iter(self.by_shard(rows.iter().copied()))
+            .map(|(shard, rows)| async move { self.shards[shard].read_ids(&self.store, &rows.places).await })
+            .buffered(SHARDS_AHEAD);
+        let ids: Vec<Vec<String>> = read.try_collect().await?;
+        Ok(ids.into_iter().flatten().collect())
+    }
+
+    fn by_shard(&self, rows: impl IntoIterator<Item = usize>) -> BTreeMap<usize, RowsOfShard> {
+        let first_rows = self.manifest.first_rows();
+        let mut by_shard: BTreeMap<usize, RowsOfShard> = BTreeMap::new();
+        for row in rows {
+            let shard = first_rows.partition_point(|&first| first as usize <= row) - 1;
+            let rows = by_shard.entry(shard).or_default();
+            rows.global.push(row);
+            rows.places.push(row - first_rows[shard] as usize);
+        }
+        by_shard
     }
 
     /// Lends the corpus to arithmetic that runs on blocking threads.
@@ -207,8 +239,11 @@ impl Corpus {
     }
 }
 
-fn first_rows_of(manifest: &Manifest, shard: usize) -> usize {
-    manifest.shards[..shard].iter().map(|entry| entry.rows as usize).sum()
+/// Some rows of one shard, by their global row and by their place in the shard.
+#[derive(Debug, Default)]
+struct RowsOfShard {
+    global: Vec<usize>,
+    places: Vec<usize>,
 }
 
 async fn only_model(store: &Store) -> Result<ModelName, Failure> {
@@ -220,6 +255,7 @@ async fn only_model(store: &Store) -> Result<ModelName, Failure> {
     }
 }
 
+/// Tells whether every shard was opened; each that was not is named in the log.
 fn sound(opened: Vec<Result<VectorShard, TableError>>) -> Result<Vec<VectorShard>, Failure> {
     let total = opened.len();
     let (mut shards, mut missing, mut bad) = (Vec::with_capacity(total), Vec::new(), Vec::new());
@@ -231,19 +267,30 @@ fn sound(opened: Vec<Result<VectorShard, TableError>>) -> Result<Vec<VectorShard
             Err(error) => return Err(error.into()),
         }
     }
-    if !bad.is_empty() {
-        return Err(ReduceError::BadShards { bad: bad.len(), total, reasons: listed(&bad, "; ") }.into());
+    missing.iter().for_each(|key| tracing::error!("{key}: is missing"));
+    bad.iter().for_each(|reason| tracing::error!("{reason}"));
+    match (bad.len(), missing.len()) {
+        (0, 0) => Ok(shards),
+        (0, missing_shards) => {
+            let keys = listed(&missing, ", ");
+            Err(ReduceError::MissingShards { missing: missing_shards, total, keys }.into())
+        }
+        (bad_shards, missing_shards) => {
+            let also = if missing_shards == 0 {
+                String::new()
+            } else {
+                format!("; {missing_shards} more are missing ({})", listed(&missing, ", "))
+            };
+            let reasons = listed(&bad, "; ") + &also;
+            Err(ReduceError::BadShards { bad: bad_shards, total, reasons }.into())
+        }
     }
-    if !missing.is_empty() {
-        return Err(ReduceError::MissingShards { missing: missing.len(), total, keys: listed(&missing, ", ") }.into());
-    }
-    Ok(shards)
 }
 
 fn listed(names: &[String], separator: &str) -> String {
     let mut text = names[..names.len().min(NAMES_IN_ERROR)].join(separator);
     if names.len() > NAMES_IN_ERROR {
-        text.push_str(&format!("{separator}and {} more", names.len() - NAMES_IN_ERROR));
+        text.push_str(&format!("{separator}and {} more, which the log names", names.len() - NAMES_IN_ERROR));
     }
     text
 }
@@ -271,10 +318,10 @@ impl VectorSource for CorpusSource {
             let _runtime = self.handle.enter();
             self.corpus.stream(false)
         };
-        while let Some(rows) = shards.blocking_recv() {
+        while let Some(rows) = shards.next() {
             let rows = rows?;
-            let Ok(vectors) = rows.matrix() else { continue };
-            if visit(Block { first_row: rows.first_row, vectors }).is_break() {
+            let block = Block { first_row: rows.first_row, vectors: rows.matrix(), ids: &rows.ids };
+            if visit(block).is_break() {
                 return Ok(());
             }
         }
@@ -282,7 +329,43 @@ impl VectorSource for CorpusSource {
     }
 
     fn ids(&self, rows: &[usize]) -> Result<Vec<String>, TableError> {
-        let documents = self.handle.block_on(self.corpus.documents(rows.iter().copied()))?;
-        Ok(rows.iter().filter_map(|row| Some(documents.get(row)?.id(0).to_owned())).collect())
+        self.handle.block_on(self.corpus.ids(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::path::Path;
+
+    use super::*;
+
+    fn missing(shard: usize) -> Result<VectorShard, TableError> {
+        Err(TableError::Missing { key: Path::from(format!("vectors/m/shard_{shard:05}.parquet")) })
+    }
+
+    fn bad(shard: usize) -> Result<VectorShard, TableError> {
+        let key = Path::from(format!("vectors/m/shard_{shard:05}.parquet"));
+        Err(TableError::Content { key, reason: "is short of rows".into() })
+    }
+
+    #[test]
+    fn bad_and_missing_shards_are_both_told() {
+        let failure = sound(vec![missing(0), bad(1), missing(2)]).unwrap_err();
+        let said = failure.chain();
+        assert!((0..3).all(|shard| said.contains(&format!("shard_{shard:05}"))), "{said}");
+        assert_eq!(failure.exit(), Exit::Data, "a retry does not mend the bad one: {said}");
+        assert_eq!(sound(vec![missing(0), missing(1)]).unwrap_err().exit(), Exit::Retry);
+    }
+
+    #[test]
+    fn a_reader_s_panic_is_the_receiver_s() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (sender, receiver) = mpsc::channel(1);
+        runtime.block_on(async {
+            let read = tokio::spawn(async { panic!("a fault of the decoder") }).await;
+            sender.send(read).await.unwrap();
+        });
+        let caught = panic::catch_unwind(panic::AssertUnwindSafe(|| ShardStream(receiver).next())).unwrap_err();
+        assert_eq!(caught.downcast_ref(), Some(&"a fault of the decoder"));
     }
 }

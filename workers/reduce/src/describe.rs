@@ -1,16 +1,13 @@
 //! Labelled rows, one by one → what a reader is shown of each topic besides its name: the documents nearest to its
 //! centroid, and its categories.
 //!
-//! Neither the order of the rows nor the cut into shards nor the number of threads changes the outcome: partial results
-//! merge. Memory is bounded by the topics and by what is kept of each ([`MAX_CATEGORIES`] in all), never by the rows.
+//! Neither the order of the rows nor the cut into shards changes the outcome. Memory is bounded by the topics and by what
+//! is kept of each, never by the rows.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
-/// The different categories that are counted; arXiv has some 180.
-///
-/// Beyond it a field is no classification (every document has its own) and nothing is reported of it.
-pub const MAX_CATEGORIES: usize = 10_000;
+use crate::categories::CategoryNumbers;
 
 /// A document and how near it is to its topic's centroid.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,15 +49,6 @@ impl Representatives {
         }
     }
 
-    /// Takes in what another has seen of the same topics.
-    pub fn merge(&mut self, other: Self) {
-        for (label, kept) in other.topics.into_iter().enumerate() {
-            for representative in kept {
-                self.add(label, representative.similarity, &representative.id);
-            }
-        }
-    }
-
     /// Returns the ids of a topic, by similarity (descending), then id (ascending).
     #[must_use]
     pub fn of_topic(&self, label: usize) -> Vec<String> {
@@ -73,89 +61,44 @@ impl Representatives {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Categories {
     topics: Vec<BTreeMap<u32, u64>>,
-    /// Name → number, by order of arrival.
-    numbers: BTreeMap<String, u32>,
-    is_overfull: bool,
+    numbers: CategoryNumbers,
 }
 
 impl Categories {
     /// Returns counts of zero for `num_topics` topics.
     #[must_use]
     pub fn new(num_topics: usize) -> Self {
-        Self { topics: vec![BTreeMap::new(); num_topics], numbers: BTreeMap::new(), is_overfull: false }
+        Self { topics: vec![BTreeMap::new(); num_topics], numbers: CategoryNumbers::default() }
     }
 
     /// Takes in a document's categories, separated by spaces, each counted once; a label that no topic has is passed
     /// over.
     pub fn add(&mut self, label: usize, categories: &str) {
-        if label >= self.topics.len() {
-            return;
-        }
+        let Some(counts) = self.topics.get_mut(label) else { return };
         let mut seen = HashSet::new();
         for category in categories.split_whitespace().filter(|category| seen.insert(*category)) {
-            self.count(label, category, 1);
-        }
-    }
-
-    fn count(&mut self, label: usize, category: &str, num_documents: u64) {
-        if let Some(number) = self.number(category) {
-            *self.topics[label].entry(number).or_insert(0) += num_documents;
-        }
-    }
-
-    /// Returns the number of a category, a new one if there is room.
-    ///
-    /// Whether there is room in the end depends on the set of categories alone, and without room nothing is reported:
-    /// so the outcome is the same in any order.
-    fn number(&mut self, category: &str) -> Option<u32> {
-        if let Some(number) = self.numbers.get(category) {
-            return Some(*number);
-        }
-        if self.is_overfull || self.numbers.len() >= MAX_CATEGORIES {
-            self.is_overfull = true;
-            return None;
-        }
-        let number = self.numbers.len() as u32;
-        self.numbers.insert(category.to_owned(), number);
-        Some(number)
-    }
-
-    /// Takes in what another has seen of the same topics.
-    pub fn merge(&mut self, other: &Self) {
-        self.is_overfull |= other.is_overfull;
-        let names = other.names();
-        for (label, counts) in other.topics.iter().enumerate().take(self.topics.len()) {
-            for (number, num_documents) in counts {
-                self.count(label, names[*number as usize], *num_documents);
+            if let Some(number) = self.numbers.number(category) {
+                *counts.entry(number).or_insert(0) += 1;
             }
         }
     }
 
     /// Returns the `num_wanted` most frequent categories of a topic, ties by name; none if there were more than
-    /// [`MAX_CATEGORIES`] different ones in all.
+    /// [`MAX_CATEGORIES`](crate::categories::MAX_CATEGORIES) different ones in all.
     #[must_use]
     pub fn of_topic(&self, label: usize, num_wanted: usize) -> Vec<String> {
-        let Some(counts) = self.topics.get(label).filter(|_| !self.is_overfull) else { return Vec::new() };
-        let names = self.names();
+        let Some((counts, names)) = self.topics.get(label).zip(self.numbers.names()) else { return Vec::new() };
         let mut ranked: Vec<(u64, &str)> =
             counts.iter().map(|(number, count)| (*count, names[*number as usize])).collect();
         ranked.sort_unstable_by(|left, right| right.0.cmp(&left.0).then_with(|| left.1.cmp(right.1)));
         ranked.into_iter().take(num_wanted).map(|(_, name)| name.to_owned()).collect()
-    }
-
-    /// Returns the categories by number.
-    fn names(&self) -> Vec<&str> {
-        let mut names = vec![""; self.numbers.len()];
-        for (name, number) in &self.numbers {
-            names[*number as usize] = name;
-        }
-        names
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::categories::MAX_CATEGORIES;
     use proptest::prelude::*;
 
     #[test]
@@ -198,9 +141,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_and_cuts_change_nothing(
+        fn the_order_of_the_rows_changes_nothing(
             rows in prop::collection::vec((0_usize..3, 0_u8..4, 0_u8..9, "[ab]( [a-d]){0,3}"), 0..40),
-            cut in 0_usize..40,
+            rotation in 0_usize..40,
         ) {
             let read = |rows: &[(usize, u8, u8, String)]| {
                 let (mut nearest, mut categories) = (Representatives::new(3, 2), Categories::new(3));
@@ -210,17 +153,12 @@ mod tests {
                 }
                 (nearest, categories)
             };
-            let (nearest, categories) = read(&rows);
-            let (mut later, earlier) = (rows.clone(), cut.min(rows.len()));
-            later.rotate_left(earlier);
-            let (first, second) = later.split_at(rows.len() - earlier);
-            let (mut merged, mut merged_categories) = read(second);
-            let (others, other_categories) = read(first);
-            merged.merge(others);
-            merged_categories.merge(&other_categories);
+            let mut later = rows.clone();
+            later.rotate_left(rotation.min(rows.len()));
+            let ((nearest, categories), (nearest_later, categories_later)) = (read(&rows), read(&later));
             for label in 0..3 {
-                prop_assert_eq!(nearest.of_topic(label), merged.of_topic(label));
-                prop_assert_eq!(categories.of_topic(label, 3), merged_categories.of_topic(label, 3));
+                prop_assert_eq!(nearest.of_topic(label), nearest_later.of_topic(label));
+                prop_assert_eq!(categories.of_topic(label, 3), categories_later.of_topic(label, 3));
             }
         }
     }

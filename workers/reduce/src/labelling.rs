@@ -21,14 +21,15 @@ use tokio::sync::mpsc;
 
 use crate::assign::{Assigned, Inertia, assign};
 use crate::config::{Config, ReduceError};
-use crate::corpus::{Corpus, ShardRows};
+use crate::corpus::{Corpus, ShardRows, ShardStream};
 use crate::describe::{Categories, Representatives};
 use crate::fading::{Timeline, TimelineBuilder};
 use crate::faiss::{IndexBuilder, IndexPlan};
 use crate::kmeans::{Centroids, Lowered};
 use crate::lonely::{Bounds, References};
-use crate::naming::{TermCounts, TopicName};
+use crate::naming::{TermCounts, TopicName, Vocabulary};
 use crate::outputs::Outputs;
+use crate::sample::Sample;
 use crate::survey::Survey;
 
 /// Documents shown of each topic.
@@ -59,7 +60,6 @@ pub struct Labelling {
     /// Why there are fewer clusters than asked for, if so.
     pub lowered: Option<Lowered>,
     clusters: ClustersRecord,
-    labels: Vec<i32>,
     inertia: Inertia,
     index: IndexFile,
 }
@@ -90,9 +90,8 @@ impl Labelling {
     ) -> Result<Self, Failure> {
         let shards = corpus.stream(true);
         let (sender, mut labels) = mpsc::channel(1);
-        let (settings, threads, num_rows) = (config.settings.clone(), config.threads, corpus.num_rows());
-        let counting =
-            config.compute(move || Counting::new(&settings, survey, threads, num_rows)?.finish(shards, &sender));
+        let (asked, num_rows) = (config.clone(), corpus.num_rows());
+        let counting = config.compute(move || Counting::new(&asked, survey, num_rows)?.finish(shards, &sender));
         // Dropping the receiver when a write fails ends the counting at a closed channel.
         let writing = async move {
             while let Some((shard, bytes)) = labels.recv().await {
@@ -120,7 +119,7 @@ impl Labelling {
     /// Returns the label of a global row.
     #[must_use]
     pub fn label(&self, row: usize) -> i32 {
-        self.labels[row]
+        self.bounds.label(row)
     }
 
     /// Moves the index into the store.
@@ -137,7 +136,9 @@ impl Labelling {
 /// The second pass under way.
 struct Counting {
     centroids: Centroids,
-    survey: Survey,
+    vocabulary: Arc<Vocabulary>,
+    lowered: Option<Lowered>,
+    clusters: ClustersRecord,
     settings: ReduceSettings,
     folder: TempDir,
     index: IndexBuilder,
@@ -147,51 +148,49 @@ struct Counting {
     categories: Categories,
     sizes: Vec<u64>,
     days: Vec<Option<(NaiveDate, NaiveDate)>>,
-    labels: Vec<i32>,
     short_rows: Vec<bool>,
     inertia: Inertia,
     progress: Progress,
 }
 
 impl Counting {
-    fn new(settings: &ReduceSettings, survey: Survey, threads: usize, num_rows: usize) -> Result<Self, Failure> {
-        let centroids = survey.fit.centroids.clone();
+    fn new(config: &Config, survey: Survey, num_rows: usize) -> Result<Self, Failure> {
+        let Survey { sample, fit, vocabulary, requested } = survey;
+        let (centroids, settings) = (fit.centroids, config.settings.clone());
         let num_topics = centroids.len();
-        let plan = match &settings.index {
-            Some(factory) => IndexPlan::by_factory(num_rows, centroids.dim(), factory)?,
-            None => IndexPlan::by_size(num_rows, centroids.dim(), num_topics),
-        };
+        let plan = config.index_plan(num_rows, centroids.dim(), num_topics)?;
         let folder = tempfile::Builder::new()
             .prefix("strata-index-")
             .tempdir()
             .map_err(|error| ReduceError::System { what: "a temporary folder for the index", source: error.into() })?;
         Ok(Self {
-            index: IndexBuilder::new(plan, centroids.vectors(), survey.sample.vectors.view(), threads)?,
-            bounds: bounds(&survey, &centroids, num_rows, settings.lonely_k),
+            index: IndexBuilder::new(plan, centroids.vectors(), sample.vectors.view(), config.threads)?,
+            bounds: bounds(&sample, &centroids, num_rows, settings.lonely_k),
             timeline: TimelineBuilder::new(settings.period, num_topics),
             representatives: Representatives::new(num_topics, REPRESENTATIVES),
             categories: Categories::new(num_topics),
             sizes: vec![0; num_topics],
             days: vec![None; num_topics],
-            labels: Vec::with_capacity(num_rows),
             short_rows: Vec::with_capacity(num_rows),
             inertia: Inertia::default(),
             progress: Progress::start("label", "documents", num_rows as u64),
-            settings: settings.clone(),
+            clusters: ClustersRecord { requested, found: num_topics, sample_rows: sample.rows.len() },
+            lowered: fit.lowered,
+            vocabulary,
+            settings,
             centroids,
-            survey,
             folder,
         })
     }
 
     fn finish(
         mut self,
-        mut shards: mpsc::Receiver<Result<ShardRows, TableError>>,
+        mut shards: ShardStream,
         labels: &mpsc::Sender<(usize, Vec<u8>)>,
     ) -> Result<Labelling, Failure> {
-        let vocabulary = Arc::clone(&self.survey.vocabulary);
+        let vocabulary = Arc::clone(&self.vocabulary);
         let counts = TermCounts::new(&vocabulary, self.centroids.len());
-        while let Some(rows) = shards.blocking_recv() {
+        while let Some(rows) = shards.next() {
             let rows = rows?;
             let assigned = self.take(&rows, &counts)?;
             let encoded = encode_labels(&rows, assigned)?;
@@ -206,7 +205,7 @@ impl Counting {
     }
 
     fn take(&mut self, rows: &ShardRows, counts: &TermCounts<'_>) -> Result<Assigned, Failure> {
-        let matrix = rows.matrix()?;
+        let matrix = rows.matrix();
         let assigned = assign(matrix, &self.centroids);
         self.inertia.add(&assigned);
         self.bounds.add(rows.first_row, matrix, &assigned.labels);
@@ -217,7 +216,6 @@ impl Counting {
                 self.count(documents, row, assigned.labels[row], assigned.similarities[row])?;
             }
         }
-        self.labels.extend_from_slice(&assigned.labels);
         Ok(assigned)
     }
 
@@ -239,12 +237,6 @@ impl Counting {
 
     fn conclude(self, names: Vec<TopicName>) -> Result<Labelling, Failure> {
         let plan = self.index.write(&IndexFile::path_in(&self.folder))?;
-        let fit = &self.survey.fit;
-        let clusters = ClustersRecord {
-            requested: self.survey.requested,
-            found: self.centroids.len(),
-            sample_rows: self.survey.sample.rows.len(),
-        };
         Ok(Labelling {
             sizes: self.sizes,
             days: self.days,
@@ -254,17 +246,15 @@ impl Counting {
             categories: self.categories,
             bounds: Arc::new(self.bounds),
             short_rows: Arc::new(self.short_rows),
-            lowered: fit.lowered,
-            clusters,
-            labels: self.labels,
+            lowered: self.lowered,
+            clusters: self.clusters,
             inertia: self.inertia,
             index: IndexFile { folder: self.folder, plan },
         })
     }
 }
 
-fn bounds(survey: &Survey, centroids: &Centroids, num_rows: usize, neighbours: usize) -> Bounds {
-    let sample = &survey.sample;
+fn bounds(sample: &Sample, centroids: &Centroids, num_rows: usize, neighbours: usize) -> Bounds {
     let labels = assign(sample.vectors.view(), centroids).labels;
     let references =
         References::new(centroids.len(), REFERENCES_PER_CLUSTER, &sample.rows, &labels, sample.vectors.view());

@@ -7,6 +7,7 @@
 //! cut into shards; only `measurements.json` differs.
 
 pub mod assign;
+pub mod categories;
 pub mod config;
 pub mod corpus;
 pub mod describe;
@@ -23,10 +24,12 @@ pub mod naming;
 pub mod outputs;
 pub mod sample;
 pub mod survey;
+#[cfg(test)]
+mod tests;
 
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{self, ClustersRecord, RunRecord};
+use strata_shared::run_record::{self, RunRecord};
 use strata_shared::store::Store;
 
 pub use config::Config;
@@ -44,12 +47,12 @@ use survey::Survey;
 pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     let corpus = Corpus::open(store, config.vectors_of.clone()).await?;
     let run = config.run_name(&corpus);
-    if is_finished(&config, &corpus, &run).await? {
+    if !config.force && is_finished(&config, &corpus, &run).await? {
         tracing::info!(%run, "is finished already: nothing to do");
         return Ok(run);
     }
     let corpus = corpus.open_shards().await?;
-    config.check_memory(&corpus)?;
+    config.check(&corpus)?;
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
     let record = reduce(&config, corpus.clone(), &run).await?;
     corpus.store().put(&layout::in_run(&run, run_file::RECORD), record.encode()).await?;
@@ -57,16 +60,12 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     Ok(run)
 }
 
-/// Tells whether `run` is finished with the same parameters; makes way for it where it is to be done again.
+/// Tells whether `run` is finished with the same parameters.
 async fn is_finished(config: &Config, corpus: &Corpus, run: &RunName) -> Result<bool, Failure> {
     let Some(record) = RunRecord::read_if_present(corpus.store(), run).await? else { return Ok(false) };
     let same = record.parameters == config.settings
         && record.manifest_sha256 == corpus.manifest_sha256()
         && record.vectors_of == corpus.model().as_str();
-    if config.force {
-        corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
-        return Ok(false);
-    }
     if same { Ok(true) } else { Err(ReduceError::OtherRun { run: run.clone() }.into()) }
 }
 
@@ -74,7 +73,10 @@ async fn reduce(config: &Config, corpus: Corpus, run: &RunName) -> Result<RunRec
     let mut measurements = Measurements::start(config.threads);
     let mut outputs = Outputs::new(corpus.store().clone(), run.clone());
     let survey = measurements.stage("sample and k-means", Survey::make(config, &corpus)).await?;
-    let centroids = survey.fit.centroids.clone();
+    if config.force {
+        // From here on the objects of a finished run are replaced; until here it stays what it was.
+        corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
+    }
     outputs.put(run_file::CENTROIDS, survey.encode_centroids()?).await?;
     let labelling = measurements.stage("labels", Labelling::make(config, &corpus, survey, &mut outputs)).await?;
     let lonely = measurements.stage("lonely", lonely_list::make(config, &corpus, &labelling)).await?;
@@ -94,7 +96,7 @@ async fn reduce(config: &Config, corpus: Corpus, run: &RunName) -> Result<RunRec
         rows: corpus.num_rows() as u64,
         dim: corpus.dim(),
         inertia: labelling.inertia(),
-        clusters: ClustersRecord { found: centroids.len(), ..labelling.clusters().clone() },
+        clusters: labelling.clusters().clone(),
         index,
         lonely: lonely.record(&findings.lonely, &labelling),
         periods: findings.periods,

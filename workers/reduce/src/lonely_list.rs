@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use strata_shared::documents::Documents;
+use strata_shared::documents::Document;
 use strata_shared::exit::{Classify, Failure};
 use strata_shared::findings::LonelyDocument;
 use strata_shared::run_record::LonelyRecord;
@@ -23,7 +23,7 @@ pub struct LonelyList {
     /// The neighbour that decided.
     pub neighbours: usize,
     entries: Vec<Entry>,
-    documents: BTreeMap<usize, Documents>,
+    documents: BTreeMap<usize, Document>,
 }
 
 /// Searches the corpus for its loneliest documents, and reads what they are.
@@ -50,26 +50,28 @@ fn failure(error: LonelyError<TableError>) -> Failure {
 
 impl LonelyList {
     /// Returns the list as its table has it, loneliest first.
+    ///
+    /// # Panics
+    /// Never: the documents of every entry were read.
     #[must_use]
     pub fn table(&self, labelling: &Labelling) -> Vec<LonelyDocument> {
-        let rows = self.entries.iter().enumerate();
-        rows.filter_map(|(at, entry)| self.row(at, entry, labelling)).collect()
+        self.entries.iter().enumerate().map(|(at, entry)| self.row(at, entry, labelling)).collect()
     }
 
-    fn row(&self, at: usize, entry: &Entry, labelling: &Labelling) -> Option<LonelyDocument> {
-        let (document, nearest) = (self.documents.get(&entry.row)?, self.documents.get(&entry.nearest_row)?);
-        Some(LonelyDocument {
+    fn row(&self, at: usize, entry: &Entry, labelling: &Labelling) -> LonelyDocument {
+        let (document, nearest) = (&self.documents[&entry.row], &self.documents[&entry.nearest_row]);
+        LonelyDocument {
             rank: at as i32 + 1,
-            id: document.id(0).to_owned(),
-            title: document.title(0).to_owned(),
-            created: document.created(0).and_then(DateTime::from_timestamp_micros),
-            categories: document.categories(0).to_owned(),
+            id: document.id.clone(),
+            title: document.title.clone(),
+            created: document.created.and_then(DateTime::from_timestamp_micros),
+            categories: document.categories.clone(),
             label: labelling.label(entry.row),
             similarity: entry.similarity as f32,
-            nearest_id: Some(nearest.id(0).to_owned()),
-            nearest_title: Some(nearest.title(0).to_owned()),
+            nearest_id: Some(nearest.id.clone()),
+            nearest_title: Some(nearest.title.clone()),
             nearest_similarity: Some(entry.nearest_similarity as f32),
-        })
+        }
     }
 
     /// Returns what the run's record keeps of the search.

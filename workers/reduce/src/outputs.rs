@@ -2,6 +2,7 @@
 
 use std::path::Path as FilePath;
 
+use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use strata_shared::digest;
 use strata_shared::exit::Failure;
@@ -9,7 +10,7 @@ use strata_shared::layout::{self, RunName};
 use strata_shared::run_record::OutputEntry;
 use strata_shared::store::{Store, StoreError};
 
-use crate::config::ReduceError;
+use crate::config::{ReduceError, on_blocking_thread};
 
 /// What a run has written so far.
 #[derive(Debug)]
@@ -31,11 +32,7 @@ impl Outputs {
     /// # Errors
     /// [`StoreError`]; the object is then not remembered.
     pub async fn put(&mut self, file: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let key = layout::in_run(&self.run, file);
-        let entry = OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
-        self.store.put(&key, bytes).await?;
-        self.written.push(entry);
-        Ok(())
+        self.put_at(&layout::in_run(&self.run, file), bytes).await
     }
 
     /// Writes the labels of shard `index`.
@@ -43,9 +40,14 @@ impl Outputs {
     /// # Errors
     /// [`StoreError`]; the object is then not remembered.
     pub async fn put_labels(&mut self, index: usize, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let key = layout::labels(&self.run, index);
-        let file = key.as_ref().trim_start_matches(layout::run(&self.run).as_ref()).trim_start_matches('/');
-        self.put(file, bytes).await
+        self.put_at(&layout::labels(&self.run, index), bytes).await
+    }
+
+    async fn put_at(&mut self, key: &Path, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let entry = OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
+        self.store.put(key, bytes).await?;
+        self.written.push(entry);
+        Ok(())
     }
 
     /// Writes a local file as one object of the run.
@@ -53,9 +55,8 @@ impl Outputs {
     /// # Errors
     /// [`StoreError`], or the file cannot be read.
     pub async fn put_file(&mut self, file: &str, path: &FilePath) -> Result<(), Failure> {
-        let key = layout::in_run(&self.run, file);
-        let (bytes, sha256) = hash_file(path)
-            .map_err(|error| ReduceError::System { what: "reading back the index", source: error.into() })?;
+        let (key, local) = (layout::in_run(&self.run, file), path.to_owned());
+        let (bytes, sha256) = on_blocking_thread(move || hash_file(&local)).await?;
         self.store.put_file(&key, path).await?;
         self.written.push(OutputEntry { key: key.to_string(), bytes, sha256 });
         Ok(())
@@ -69,8 +70,9 @@ impl Outputs {
     }
 }
 
-fn hash_file(path: &FilePath) -> std::io::Result<(u64, String)> {
+fn hash_file(path: &FilePath) -> Result<(u64, String), Failure> {
     let mut hasher = Sha256::new();
-    let bytes = std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
+    let copied = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+    let bytes = copied.map_err(|error| ReduceError::System { what: "reading back the index", source: error.into() })?;
     Ok((bytes, digest::finish(hasher)))
 }

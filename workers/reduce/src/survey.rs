@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use strata_shared::centroids;
 use strata_shared::exit::Failure;
-use strata_shared::settings::KmeansEngine;
 use strata_shared::table::TableError;
 use strata_shared::telemetry::Progress;
-use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::{Config, ReduceError};
-use crate::corpus::{Corpus, ShardRows};
-use crate::kmeans::{self, Engine, Fit, Params};
+use crate::corpus::{Corpus, ShardRows, ShardStream};
+use crate::kmeans::{self, Fit, Params};
 use crate::naming::{Vocabulary, VocabularyBuilder};
 use crate::sample::{Sample, Sampler, sample_size};
 
@@ -43,16 +41,13 @@ impl Survey {
     /// # Errors
     /// A shard that cannot be read, or k-means that fails.
     pub async fn make(config: &Config, corpus: &Corpus) -> Result<Self, Failure> {
-        let requested = config.settings.clusters.unwrap_or_else(|| kmeans::default_clusters(corpus.num_rows()));
+        let requested = config.clusters(corpus.num_rows());
         let shards = corpus.stream(true);
         let reader = Reader::new(config, corpus, requested);
         let params = Params {
             clusters: requested,
             seed: config.settings.seed,
-            engine: match config.settings.kmeans {
-                KmeansEngine::Matrix => Engine::Matrix,
-                KmeansEngine::Linfa => Engine::Linfa,
-            },
+            engine: config.settings.kmeans,
             ..Params::default()
         };
         config.compute(move || reader.read(shards)?.cluster(&params)).await
@@ -95,9 +90,9 @@ impl Reader {
         }
     }
 
-    fn read(mut self, mut shards: mpsc::Receiver<Result<ShardRows, TableError>>) -> Result<Read, Failure> {
+    fn read(mut self, mut shards: ShardStream) -> Result<Read, Failure> {
         let mut seen = 0;
-        while let Some(rows) = shards.blocking_recv() {
+        while let Some(rows) = shards.next() {
             let rows = rows?;
             self.take(&rows)?;
             seen += rows.vectors.len();

@@ -8,6 +8,7 @@
 mod burstiness;
 mod change;
 mod distributions;
+mod ending;
 mod evidence;
 mod interval;
 mod period;

@@ -1,17 +1,18 @@
 //! Documents' topics, dates and categories → counts per topic and period, with the periods that can be trusted marked.
 //!
 //! Every period between the first and the last dated document has its place, empty ones too. The complete periods come
-//! first, the incomplete ones follow: a last one that breaks off early, or all that end after a given day. Which periods
-//! are thin or lopsided is told, and changes nothing. What the counts mean is left to `change`.
+//! first, the incomplete ones follow: those at the end that hold almost nothing, before them one that breaks off early; or
+//! all that end after a given day. Which periods are thin or lopsided is told, and changes nothing. Where the periods end
+//! is found in `ending`; what the counts mean is left to `change`.
 
+use super::ending::{MOST_PREDECESSORS, num_held};
 use super::period::Period;
+use crate::categories::CategoryNumbers;
 use chrono::{Datelike, NaiveDate};
 use std::collections::BTreeMap;
 use strata_shared::settings::PeriodLength;
 use thiserror::Error;
 
-/// As many earlier periods are asked how long a period goes on.
-const MOST_PREDECESSORS: usize = 5;
 /// A last period is incomplete if, going by its predecessors, chance alone would leave its final stretch as empty as it
 /// is with at most this probability.
 const BREAK_OFF_PROBABILITY: f64 = 0.05;
@@ -21,8 +22,6 @@ const THIN: f64 = 0.6;
 const THIN_BESIDE: f64 = 0.75;
 /// A period is lopsided when this part of its documents would have to change category to match its neighbours.
 const LOPSIDED: f64 = 0.25;
-/// Categories beyond these count as one, so that a corpus with a category per document stays small.
-const MOST_CATEGORIES: usize = 1000;
 
 /// A document that cannot be counted.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -71,8 +70,8 @@ pub struct TimelineBuilder {
     num_topics: usize,
     counts: BTreeMap<Period, Vec<u64>>,
     days: BTreeMap<NaiveDate, u64>,
-    mixes: BTreeMap<Period, BTreeMap<usize, u64>>,
-    categories: BTreeMap<String, usize>,
+    mixes: BTreeMap<Period, BTreeMap<u32, u64>>,
+    categories: CategoryNumbers,
     undated: Vec<u64>,
 }
 
@@ -86,7 +85,7 @@ impl TimelineBuilder {
             counts: BTreeMap::new(),
             days: BTreeMap::new(),
             mixes: BTreeMap::new(),
-            categories: BTreeMap::new(),
+            categories: CategoryNumbers::default(),
             undated: vec![0; num_topics],
         }
     }
@@ -105,38 +104,39 @@ impl TimelineBuilder {
         let period = Period::of(self.kind, date);
         self.counts.entry(period).or_insert_with(|| vec![0; self.num_topics])[topic] += 1;
         *self.days.entry(date).or_default() += 1;
-        let category = self.category(categories.split(' ').next().unwrap_or_default());
-        *self.mixes.entry(period).or_default().entry(category).or_default() += 1;
+        if let Some(category) = self.categories.number(categories.split(' ').next().unwrap_or_default()) {
+            *self.mixes.entry(period).or_default().entry(category).or_default() += 1;
+        }
         Ok(())
     }
 
-    fn category(&mut self, name: &str) -> usize {
-        if let Some(&category) = self.categories.get(name) {
-            return category;
+    /// Numbers the categories by their names, so that sums over them are taken in one order; no mix is left where there
+    /// are too many.
+    fn order_categories(&mut self) {
+        let Some(ranks) = self.categories.ranks() else { return self.mixes.clear() };
+        for mix in self.mixes.values_mut() {
+            *mix = mix.iter().map(|(category, count)| (ranks[*category as usize], *count)).collect();
         }
-        let category = self.categories.len();
-        if category < MOST_CATEGORIES {
-            self.categories.insert(name.to_owned(), category);
-        }
-        category
     }
 
-    /// Ends the counting. `until` is the last day covered; without it the last period is judged by its predecessors.
+    /// Ends the counting. `until` is the last day covered; without it the last periods are judged by their predecessors.
     #[must_use]
-    pub fn finish(self, until: Option<NaiveDate>) -> Timeline {
+    pub fn finish(mut self, until: Option<NaiveDate>) -> Timeline {
+        self.order_categories();
         let periods = self.all_periods();
         let of = |period: &Period, topic: usize| self.counts.get(period).map_or(0, |counts| counts[topic]);
         let totals: Vec<u64> =
             periods.iter().map(|period| self.counts.get(period).map_or(0, |counts| counts.iter().sum())).collect();
-        let mut complete: Vec<bool> =
-            periods.iter().map(|period| until.is_none_or(|until| period.last_day() <= until)).collect();
-        if until.is_none() && self.breaks_off(&periods) {
-            complete.last_mut().into_iter().for_each(|last| *last = false);
-        }
         let season = self.kind.per_year() as usize;
+        let num_complete = match until {
+            Some(until) => periods.partition_point(|period| period.last_day() <= until),
+            None => self.num_complete(&periods, &totals),
+        };
+        let complete: Vec<bool> = (0..periods.len()).map(|at| at < num_complete).collect();
+        let complete_periods = &periods[..num_complete];
         Timeline {
             thin: (0..periods.len()).map(|at| complete[at] && is_thin(&totals, &complete, at, season)).collect(),
-            lopsided: (0..periods.len()).map(|at| self.is_lopsided(&periods, at)).collect(),
+            lopsided: (0..periods.len()).map(|at| complete[at] && self.is_lopsided(complete_periods, at)).collect(),
             counts: (0..self.num_topics).map(|topic| periods.iter().map(|p| of(p, topic)).collect()).collect(),
             undated: self.undated,
             periods,
@@ -148,6 +148,12 @@ impl TimelineBuilder {
     fn all_periods(&self) -> Vec<Period> {
         let ends = self.counts.keys().next().zip(self.counts.keys().next_back());
         ends.map_or_else(Vec::new, |(first, last)| (0..=first.steps_to(*last)).map(|i| first.later(i)).collect())
+    }
+
+    /// The number of periods up to the last one that holds more than almost nothing, less this one if it breaks off.
+    fn num_complete(&self, periods: &[Period], totals: &[u64]) -> usize {
+        let num_held = num_held(totals, self.kind.per_year() as usize);
+        num_held - usize::from(self.breaks_off(&periods[..num_held]))
     }
 
     /// Whether the last period breaks off earlier than its predecessors did.
@@ -190,15 +196,15 @@ impl TimelineBuilder {
         last.map_or((0, 0), |(day, _)| place(period, *day))
     }
 
-    /// Total variation distance to the pooled mix of up to two filled neighbours on each side, of the same season, sampling
-    /// noise allowed for.
+    /// Total variation distance to the pooled mix of up to two filled neighbours on each side, of the same season, among the
+    /// complete `periods`; sampling noise allowed for.
     fn is_lopsided(&self, periods: &[Period], at: usize) -> bool {
         let Some(own) = self.mixes.get(&periods[at]) else { return false };
         let filled = |period: &&Period| self.mixes.contains_key(*period);
         let season = self.kind.per_year() as usize;
         let before = periods[..=at].iter().rev().step_by(season).skip(1).filter(filled).take(2);
         let after = periods[at..].iter().step_by(season).skip(1).filter(filled).take(2);
-        let mut around: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut around: BTreeMap<u32, u64> = BTreeMap::new();
         for (category, count) in before.chain(after).filter_map(|period| self.mixes.get(period)).flatten() {
             *around.entry(*category).or_default() += count;
         }
@@ -206,10 +212,10 @@ impl TimelineBuilder {
         if around_total == 0.0 {
             return false;
         }
-        let categories: std::collections::BTreeSet<usize> = own.keys().chain(around.keys()).copied().collect();
+        let categories: std::collections::BTreeSet<u32> = own.keys().chain(around.keys()).copied().collect();
         let (mut distance, mut noise) = (0.0, 0.0);
         for category in categories {
-            let count = |mix: &BTreeMap<usize, u64>| mix.get(&category).map_or(0.0, |&count| count as f64);
+            let count = |mix: &BTreeMap<u32, u64>| mix.get(&category).map_or(0.0, |&count| count as f64);
             let pooled = (count(own) + count(&around)) / (own_total + around_total);
             distance += 0.5 * (count(own) / own_total - count(&around) / around_total).abs();
             // Half the mean absolute difference of two samples of one mix: 0.4 standard deviations.
@@ -284,6 +290,48 @@ mod tests {
     #[test]
     fn a_single_period_is_complete() {
         assert_eq!(timeline(PeriodLength::Year, None, &[("2001-03-30", 5)]).complete, [true]);
+    }
+
+    #[test]
+    fn the_order_of_the_documents_changes_nothing() {
+        for num_categories in [1_500, 6_000] {
+            let yearly = |year: i32| {
+                let category = move |row: i32| format!("{year}/{}", row % num_categories);
+                (0..10 * num_categories).map(move |row| (NaiveDate::from_ymd_opt(year, 5, 1), category(row)))
+            };
+            let built = |rows: &mut dyn Iterator<Item = (Option<NaiveDate>, String)>| {
+                let mut builder = TimelineBuilder::new(PeriodLength::Year, 1);
+                rows.for_each(|(date, category)| builder.add(0, date, &category).unwrap());
+                builder.finish(None)
+            };
+            let in_order = built(&mut yearly(2000).chain(yearly(2001)));
+            let interleaved = built(&mut yearly(2000).zip(yearly(2001)).flat_map(|(one, other)| [one, other]));
+            assert_eq!(in_order, interleaved, "{num_categories} categories a year");
+        }
+    }
+
+    #[test]
+    fn a_date_far_in_the_future_is_not_in_a_complete_period() {
+        let yearly: Vec<String> = (2010..2024).map(|year| format!("{year}-12-15")).collect();
+        let mut days: Vec<(&str, u64)> = yearly.iter().map(|day| (day.as_str(), 100)).collect();
+        let without = timeline(PeriodLength::Year, None, &days);
+        days.push(("2032-06-01", 1));
+        let with = timeline(PeriodLength::Year, None, &days);
+        assert_eq!((without.num_complete(), with.num_complete(), with.periods.len()), (14, 14, 23));
+    }
+
+    #[test]
+    fn the_period_before_those_that_hold_almost_nothing_may_break_off() {
+        let days: [(&str, u64); 6] = [
+            ("2001-05-30", 50),
+            ("2001-12-20", 50),
+            ("2002-05-30", 50),
+            ("2002-12-20", 50),
+            ("2003-05-30", 50),
+            ("2008-03-01", 1),
+        ];
+        let complete = timeline(PeriodLength::Year, None, &days).complete;
+        assert_eq!(complete, [true, true, false, false, false, false, false, false]);
     }
 
     #[test]

@@ -58,12 +58,6 @@ impl Centroids {
         self.vectors.as_slice().map_or(&[], |values| &values[label * dim..(label + 1) * dim])
     }
 
-    /// Gives up the vectors, `[k, dim]`.
-    #[must_use]
-    pub fn into_vectors(self) -> Array2<f32> {
-        self.vectors
-    }
-
     /// Returns |c|² of each centroid, by [`crate::matrix::squared_norm`].
     #[must_use]
     pub fn squared_norms(&self) -> &[f64] {

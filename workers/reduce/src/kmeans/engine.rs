@@ -13,52 +13,46 @@ use linfa_clustering::{IncrKMeansError, KMeans, KMeansInit, KMeansParamsError};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256Plus;
+use strata_shared::settings::KmeansEngine;
 
 use super::{FitError, MatrixKMeansParams};
 
 /// A step that moves the centroids by less than this, all together, ends a pass: linfa's own default.
 const TOLERANCE: f32 = 1e-4;
 
-/// Who does the arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Engine {
-    /// Matrix products of ours.
-    #[default]
-    Matrix,
-    /// linfa-clustering's k-means, some thirty times slower.
-    Linfa,
-}
-
 /// What one pass over batches arrived at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pass {
+pub(super) struct Pass {
     /// `[k, dim]`, after the last batch.
-    pub centroids: Array2<f32>,
+    pub(super) centroids: Array2<f32>,
     /// The mean squared distance of the last batch to the centroids before it.
-    pub inertia: f64,
+    pub(super) inertia: f64,
     /// Whether the last batch moved the centroids by less than the tolerance.
-    pub converged: bool,
+    pub(super) converged: bool,
 }
 
-impl Engine {
-    /// Takes the rows in batches, in order, from the given centroids.
-    ///
-    /// # Errors
-    /// [`FitError`] if there is no row or no centroid, or the engine fails.
-    pub fn pass(self, centroids: Array2<f32>, rows: ArrayView2<'_, f32>, batch_rows: usize) -> Result<Pass, FitError> {
-        match self {
-            Self::Matrix => {
-                let params = MatrixKMeansParams::new(centroids, TOLERANCE)?;
-                absorb(&params, rows, batch_rows, |model| (model.centroids().vectors().to_owned(), model.inertia()))
-            }
-            Self::Linfa => {
-                // Nothing is drawn from the generator: the centroids are given.
-                let params = KMeans::params_with_rng(centroids.nrows(), Xoshiro256Plus::seed_from_u64(0))
-                    .init_method(KMeansInit::Precomputed(centroids))
-                    .tolerance(TOLERANCE)
-                    .check()?;
-                absorb(&params, rows, batch_rows, |model| (model.centroids().clone(), f64::from(model.inertia())))
-            }
+/// Takes the rows in batches, in order, from the given centroids; linfa's engine is some thirty times slower than ours.
+///
+/// # Errors
+/// [`FitError`] if there is no row or no centroid, or the engine fails.
+pub(super) fn pass(
+    engine: KmeansEngine,
+    centroids: Array2<f32>,
+    rows: ArrayView2<'_, f32>,
+    batch_rows: usize,
+) -> Result<Pass, FitError> {
+    match engine {
+        KmeansEngine::Matrix => {
+            let params = MatrixKMeansParams::new(centroids, TOLERANCE)?;
+            absorb(&params, rows, batch_rows, |model| (model.centroids().vectors().to_owned(), model.inertia()))
+        }
+        KmeansEngine::Linfa => {
+            // Nothing is drawn from the generator: the centroids are given.
+            let params = KMeans::params_with_rng(centroids.nrows(), Xoshiro256Plus::seed_from_u64(0))
+                .init_method(KMeansInit::Precomputed(centroids))
+                .tolerance(TOLERANCE)
+                .check()?;
+            absorb(&params, rows, batch_rows, |model| (model.centroids().clone(), f64::from(model.inertia())))
         }
     }
 }

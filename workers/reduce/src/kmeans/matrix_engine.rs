@@ -1,8 +1,8 @@
 //! Turns a batch of vectors into better centroids: linfa's incremental k-means on matrix products.
 //!
-//! Behind linfa's traits `FitWith` (one mini-batch) and `PredictInplace`, from which `Predict` follows. A step assigns
-//! the batch to the centroids there are, then moves each centroid to the running mean of all rows it was ever given; it
-//! has converged when the centroids moved less than the tolerance, all together, in L2.
+//! Behind linfa's trait `FitWith` (one mini-batch). A step assigns the batch to the centroids there are, then moves each
+//! centroid to the running mean of all rows it was ever given; it has converged when the centroids moved less than the
+//! tolerance, all together, in L2.
 //!
 //! Invariant: a step's result does not depend on the number of threads. Each centroid is summed by one task, in
 //! float64, in the order of its rows, and rounded once.
@@ -10,9 +10,9 @@
 //! Method: mini-batch k-means, Sculley 2010.
 
 use linfa::DatasetBase;
-use linfa::traits::{FitWith, PredictInplace};
+use linfa::traits::FitWith;
 use linfa_clustering::{IncrKMeansError, KMeansParamsError};
-use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
+use ndarray::{Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
 use rayon::prelude::*;
 
 use super::Centroids;
@@ -167,18 +167,6 @@ impl<'a, S: Data<Elem = f32>, T> FitWith<'a, ArrayBase<S, Ix2>, T, IncrKMeansErr
     }
 }
 
-impl<S: Data<Elem = f32>> PredictInplace<ArrayBase<S, Ix2>, Array1<usize>> for MatrixKMeans {
-    /// Writes the label of each row's nearest centroid, by [`assign`].
-    fn predict_inplace(&self, rows: &ArrayBase<S, Ix2>, labels: &mut Array1<usize>) {
-        let assigned = assign(rows.view(), &self.centroids);
-        labels.iter_mut().zip(assigned.labels).for_each(|(target, label)| *target = label as usize);
-    }
-
-    fn default_target(&self, rows: &ArrayBase<S, Ix2>) -> Array1<usize> {
-        Array1::zeros(rows.nrows())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,8 +216,8 @@ mod tests {
             let their_counts: Vec<u64> = their.cluster_count().iter().map(|&count| count as u64).collect();
             assert_eq!(our.cluster_counts(), their_counts);
             assert!((our.inertia() - f64::from(their.inertia())).abs() <= 1e-3 * our.inertia().max(1e-3));
-            let (our_labels, their_labels) = (our.predict(rows), their.predict(rows));
-            assert_eq!(our_labels, their_labels);
+            let their_labels: Vec<i32> = their.predict(rows).iter().map(|&label| label as i32).collect();
+            assert_eq!(assign(rows.view(), our.centroids()).labels, their_labels);
             (our_model, their_model) = (Some(our), Some(their));
         }
     }

@@ -1,8 +1,8 @@
 //! Turns a sample of vectors into centroids: mini-batch k-means on matrix products.
 //!
-//! [`fit()`] runs one schedule for either [`Engine`]: k-means++ seeding, mini-batches in hash order, passes over the
+//! [`fit()`] runs one schedule for either [`KmeansEngine`]: k-means++ seeding, mini-batches in hash order, passes over the
 //! whole sample until they stop paying, repair of empty clusters, canonical order. The engine of ours
-//! ([`MatrixKMeans`]) stands behind the traits of linfa (`FitWith`, `Predict`) and takes the same steps as linfa's own,
+//! ([`MatrixKMeans`]) stands behind linfa's trait (`FitWith`) and takes the same steps as linfa's own,
 //! batch by batch; only the arithmetic differs.
 //!
 //! Invariants: the centroids are a function of the sample, the parameters and the kind of CPU, whatever the number of
@@ -11,6 +11,8 @@
 //! largest cluster of the sample.
 //!
 //! Leaves to others: taking the sample, and labels for the corpus.
+//!
+//! [`KmeansEngine`]: strata_shared::settings::KmeansEngine
 
 mod centroids;
 mod distinct;
@@ -22,7 +24,6 @@ mod schedule;
 mod seeding;
 
 pub use centroids::Centroids;
-pub use engine::{Engine, Pass};
 pub use matrix_engine::{MatrixKMeans, MatrixKMeansParams};
 pub use parameters::{Params, default_clusters};
 pub use schedule::{Fit, FitError, Lowered, fit};

@@ -2,7 +2,7 @@
 //!
 //! Leaves to others: reading flags and files.
 
-use super::Engine;
+use strata_shared::settings::KmeansEngine;
 
 /// The number of clusters of a large corpus.
 const MAX_CLUSTERS: usize = 400;
@@ -18,14 +18,14 @@ pub struct Params {
     /// The seed of every random choice.
     pub seed: u64,
     /// Who does the arithmetic.
-    pub engine: Engine,
+    pub engine: KmeansEngine,
     /// Rows in a mini-batch, at least 1.
     pub batch_rows: usize,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { clusters: MAX_CLUSTERS, seed: 42, engine: Engine::Matrix, batch_rows: 16_384 }
+        Self { clusters: MAX_CLUSTERS, seed: 42, engine: KmeansEngine::Matrix, batch_rows: 16_384 }
     }
 }
 

@@ -8,10 +8,12 @@
 use std::fmt;
 
 use ndarray::{Array2, ArrayView2, Axis};
+use strata_shared::settings::KmeansEngine;
 
 use super::distinct::distinct_rows;
+use super::engine::pass;
 use super::occupancy::{reseed_empty, settle};
-use super::{Centroids, Engine, Params, seeding};
+use super::{Centroids, Params, seeding};
 use crate::assign::{Inertia, assign};
 
 /// Rows that k-means++ chooses from, unless the clusters need more.
@@ -112,8 +114,6 @@ pub struct Fit {
     pub lowered: Option<Lowered>,
     /// The sum of squared distances of the sample to its centroids.
     pub sample_inertia: f64,
-    /// Passes over the whole sample, repairs included.
-    pub num_passes: usize,
 }
 
 /// Clusters a sample, `[n, dim]` in hash order, on all threads of the current rayon pool.
@@ -153,10 +153,9 @@ fn num_starts(rows: usize, clusters: usize) -> u64 {
 /// Clusters the sample once, from seeds among `seeds`.
 fn start(sample: ArrayView2<'_, f32>, seeds: ArrayView2<'_, f32>, params: &Params) -> Result<Fit, FitError> {
     let initial = seeding::choose(seeds, params.clusters, params.seed);
-    let warm = params.engine.pass(initial, sample, params.batch_rows)?;
-    let (polished, num_passes) = polish(params.engine, warm.centroids, sample)?;
-    let (fit, num_repairs) = occupy(params.engine, polished, sample)?;
-    Ok(Fit { num_passes: num_passes + num_repairs, ..fit })
+    let warm = pass(params.engine, initial, sample, params.batch_rows)?;
+    let polished = polish(params.engine, warm.centroids, sample)?;
+    occupy(params.engine, polished, sample)
 }
 
 /// Returns the distinct rows, from the first on, that k-means++ chooses from; all of them where they are too few.
@@ -165,46 +164,37 @@ fn seeding_rows(sample: ArrayView2<'_, f32>, clusters: usize) -> Array2<f32> {
     sample.select(Axis(0), &distinct_rows(sample, limit))
 }
 
-/// Passes over the whole sample until one improves it too little; returns centroids and the number of passes.
+/// Passes over the whole sample until one improves it too little.
 fn polish(
-    engine: Engine,
+    engine: KmeansEngine,
     mut centroids: Array2<f32>,
     sample: ArrayView2<'_, f32>,
-) -> Result<(Array2<f32>, usize), FitError> {
+) -> Result<Array2<f32>, FitError> {
     let mut last_inertia = f64::INFINITY;
-    for pass_number in 1..=MAX_PASSES {
-        let pass = engine.pass(centroids, sample, sample.nrows())?;
-        centroids = pass.centroids;
-        if pass.converged || pass.inertia >= last_inertia * (1.0 - LEAST_IMPROVEMENT) {
-            return Ok((centroids, pass_number));
+    for _ in 0..MAX_PASSES {
+        let passed = pass(engine, centroids, sample, sample.nrows())?;
+        centroids = passed.centroids;
+        if passed.converged || passed.inertia >= last_inertia * (1.0 - LEAST_IMPROVEMENT) {
+            break;
         }
-        last_inertia = pass.inertia;
+        last_inertia = passed.inertia;
     }
-    Ok((centroids, MAX_PASSES))
+    Ok(centroids)
 }
 
-/// Fills empty clusters, a pass after each attempt, then settles the order; also returns the number of passes.
-fn occupy(engine: Engine, vectors: Array2<f32>, sample: ArrayView2<'_, f32>) -> Result<(Fit, usize), FitError> {
+/// Fills empty clusters, a pass after each attempt, then settles the order.
+fn occupy(engine: KmeansEngine, vectors: Array2<f32>, sample: ArrayView2<'_, f32>) -> Result<Fit, FitError> {
     let mut centroids = Centroids::new(vectors);
     let mut assigned = assign(sample, &centroids);
-    let mut num_repairs = 0;
-    while num_repairs < MAX_REPAIRS {
+    for _ in 0..MAX_REPAIRS {
         let Some(reseeded) = reseed_empty(sample, &centroids, &assigned) else { break };
-        centroids = Centroids::new(engine.pass(reseeded, sample, sample.nrows())?.centroids);
+        centroids = Centroids::new(pass(engine, reseeded, sample, sample.nrows())?.centroids);
         assigned = assign(sample, &centroids);
-        num_repairs += 1;
     }
     let occupied = settle(sample, centroids, assigned);
     let mut inertia = Inertia::default();
     inertia.add(&occupied.assigned);
-    let fit = Fit {
-        centroids: occupied.centroids,
-        sizes: occupied.sizes,
-        lowered: None,
-        sample_inertia: inertia.total(),
-        num_passes: 0,
-    };
-    Ok((fit, num_repairs))
+    Ok(Fit { centroids: occupied.centroids, sizes: occupied.sizes, lowered: None, sample_inertia: inertia.total() })
 }
 
 #[cfg(test)]
@@ -276,7 +266,7 @@ mod tests {
     fn both_engines_run_the_same_schedule() {
         let sample = corpus(1_200, 16, 8, 4);
         let ours = fit(sample.view(), &params(8, 3)).unwrap();
-        let theirs = fit(sample.view(), &Params { engine: Engine::Linfa, ..params(8, 3) }).unwrap();
+        let theirs = fit(sample.view(), &Params { engine: KmeansEngine::Linfa, ..params(8, 3) }).unwrap();
         assert_eq!(ours.sizes, theirs.sizes);
         for (our, their) in ours.centroids.vectors().iter().zip(theirs.centroids.vectors()) {
             assert!((our - their).abs() < 1e-4);

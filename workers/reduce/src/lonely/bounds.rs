@@ -181,7 +181,8 @@ impl Bounds {
     }
 
     /// The cluster of a row.
-    pub(super) fn label(&self, row: usize) -> i32 {
+    #[must_use]
+    pub fn label(&self, row: usize) -> i32 {
         self.labels[row]
     }
 

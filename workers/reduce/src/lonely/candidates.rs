@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::Block;
-use super::nearest::{NearestList, Neighbour, cosine, rounding_error};
+use super::nearest::{NearestList, cosine, rounding_error};
 use crate::matrix::product_transposed;
 
 /// Rows of a block that are multiplied at once; with [`CANDIDATES_AT_ONCE`] a product of 1 MiB, which stays in the cache.
@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     /// Its group; the row is the group's first.
     pub(super) group: usize,
     pub(super) row: usize,
+    /// Its id, once its vector was read.
+    pub(super) id: String,
     pub(super) label: i32,
     /// Its k-th similarity is proven to be at least this.
     pub(super) bound: f64,
@@ -29,7 +31,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Looks at the products of this candidate with consecutive `rows`, and keeps what is near.
+    /// Looks at the products of this candidate with rows of a block, each with its position, and keeps what is near.
     fn meet<'a>(
         &mut self,
         vector: ndarray::ArrayView1<'_, f32>,
@@ -41,7 +43,7 @@ impl Candidate {
             let row = block.first_row + position;
             if self.nearest.admits(product) && row != self.row {
                 let similarity = cosine(vector, block.vectors.row(position));
-                self.nearest.offer(Neighbour { similarity, row }, error);
+                self.nearest.offer(similarity, row, block.ids.value(position), error);
             }
         }
     }
@@ -176,10 +178,9 @@ fn meet_rows(
     let mut pairs = 0;
     for (part, tile) in block.vectors.axis_chunks_iter(Axis(0), ROWS_AT_ONCE).enumerate() {
         let products = product_transposed(vectors, tile);
-        let tile = Block { first_row: block.first_row + part * ROWS_AT_ONCE, vectors: tile };
         for ((entry, vector), products) in entries.iter_mut().zip(vectors.outer_iter()).zip(products.outer_iter()) {
             if entry.nearest.kth() <= cutoff {
-                entry.meet(vector, products.iter().enumerate(), tile, error);
+                entry.meet(vector, (part * ROWS_AT_ONCE..).zip(products), block, error);
             }
         }
         pairs += products.len() as u64;

@@ -46,11 +46,6 @@ impl Groups {
         self.groups.len()
     }
 
-    /// The number of rows in all groups.
-    pub(super) fn num_rows(&self) -> usize {
-        self.rows.len()
-    }
-
     /// The bound of a group.
     pub(super) fn bound(&self, group: usize) -> f64 {
         f64::from(self.groups[group].bound)

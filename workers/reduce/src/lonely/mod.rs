@@ -25,6 +25,7 @@ mod tests;
 
 use std::ops::ControlFlow;
 
+use arrow::array::StringArray;
 use ndarray::ArrayView2;
 use strata_shared::exit::{Classify, Exit};
 
@@ -39,6 +40,8 @@ pub struct Block<'a> {
     pub first_row: usize,
     /// `[rows, dim]` f32 row-major, each row of L2 norm 1 (within 1e-5).
     pub vectors: ArrayView2<'a, f32>,
+    /// The documents' ids, one a row.
+    pub ids: &'a StringArray,
 }
 
 /// A corpus of vectors that can be read from beginning to end, more than once.
@@ -93,7 +96,7 @@ pub struct Entry {
     pub id: String,
     /// Its similarity to its k-th nearest other document.
     pub similarity: f64,
-    /// The row of its nearest other document, of several equally near the first.
+    /// The row of its nearest other document, of several equally near the one whose id comes first.
     pub nearest_row: usize,
     /// The similarity to that.
     pub nearest_similarity: f64,
@@ -101,16 +104,14 @@ pub struct Entry {
 
 /// How the list was come by.
 ///
-/// `cutoff` and the first three counts are facts of the corpus, and the others up to `exhausted` of the corpus, the
+/// `cutoff` and the first two counts are facts of the corpus, and the others up to `exhausted` of the corpus, the
 /// references and the [`Settings`]; `operations` depends on the cut of the blocks too, because what has fallen is left out
 /// from the next block on.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Certificate {
     /// Rows of the corpus, all of them neighbours.
     pub rows: usize,
-    /// Rows that may be listed.
-    pub eligible: usize,
-    /// Distinct vectors among these; the rows of one vector share one search.
+    /// Distinct vectors among those that may be listed; the rows of one vector share one search.
     pub distinct: usize,
     /// Distinct vectors whose bound was not above the cutoff when their turn came.
     pub bounded_below: usize,

@@ -1,7 +1,8 @@
 //! Similarities as they are met → the few best of them, in float64.
 //!
-//! A [`NearestList`] holds the best k of what it was offered, by similarity and then by row, so that its content does not
-//! depend on the order of offers. It looks at float32 products only to skip what cannot be among the best.
+//! A [`NearestList`] holds the best of what it was offered, by similarity and then by id, so that its content depends
+//! neither on the order of offers nor on the order of rows. It looks at float32 products only to skip what cannot be among
+//! the best.
 
 use ndarray::ArrayView1;
 
@@ -34,40 +35,39 @@ pub(super) fn round_down(value: f64) -> f32 {
 }
 
 /// Another document and the similarity to it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Neighbour {
     pub(super) similarity: f64,
+    pub(super) id: String,
     pub(super) row: usize,
 }
 
 impl Neighbour {
-    /// Nearer is more similar; of two equally similar, the first.
-    pub(super) fn is_nearer_than(self, other: Self) -> bool {
-        self.similarity > other.similarity || (self.similarity >= other.similarity && self.row < other.row)
+    /// Nearer is more similar; of two equally similar, the one whose id comes first.
+    pub(super) fn is_nearer_than(&self, similarity: f64, id: &str) -> bool {
+        self.similarity > similarity || (self.similarity >= similarity && self.id.as_str() < id)
     }
 }
 
-/// The k nearest of the rows offered so far.
+/// The k nearest of the rows offered so far, and two of them even where k is 1: copies of a row share its list, and each
+/// leaves itself out.
 #[derive(Debug, Clone)]
 pub(super) struct NearestList {
     neighbours: Vec<Neighbour>,
-    capacity: usize,
+    k: usize,
     /// Float32 products below this cannot be among the k nearest.
     threshold: f32,
 }
 
 impl NearestList {
-    /// An empty list of `capacity` ≥ 1 places, for a row whose k-th similarity is known to be at least `bound`.
-    pub(super) fn new(capacity: usize, bound: f64, error: f64) -> Self {
-        Self { neighbours: Vec::with_capacity(capacity), capacity, threshold: round_down(bound - error) }
+    /// An empty list for k ≥ 1, and for a row whose k-th similarity is known to be at least `bound`.
+    pub(super) fn new(k: usize, bound: f64, error: f64) -> Self {
+        Self { neighbours: Vec::with_capacity(k.max(2)), k, threshold: round_down(bound - error) }
     }
 
     /// The k-th best similarity; −∞ until there are k.
     pub(super) fn kth(&self) -> f64 {
-        if self.neighbours.len() < self.capacity {
-            return f64::NEG_INFINITY;
-        }
-        self.neighbours.last().map_or(f64::NEG_INFINITY, |neighbour| neighbour.similarity)
+        self.neighbours.get(self.k - 1).map_or(f64::NEG_INFINITY, |neighbour| neighbour.similarity)
     }
 
     /// The neighbours found, the nearest first.
@@ -81,15 +81,15 @@ impl NearestList {
     }
 
     /// Puts a neighbour in its place, if it has one; each row is offered once.
-    pub(super) fn offer(&mut self, neighbour: Neighbour, error: f64) {
-        let place = self.neighbours.partition_point(|held| held.is_nearer_than(neighbour));
-        if place == self.capacity {
+    pub(super) fn offer(&mut self, similarity: f64, row: usize, id: &str, error: f64) {
+        let (place, capacity) =
+            (self.neighbours.partition_point(|held| held.is_nearer_than(similarity, id)), self.k.max(2));
+        if place == capacity {
             return;
         }
-        self.neighbours.truncate(self.capacity - 1);
-        self.neighbours.insert(place, neighbour);
-        if self.neighbours.len() == self.capacity {
-            self.threshold = self.threshold.max(round_down(self.kth() - error));
-        }
+        self.neighbours.truncate(capacity - 1);
+        self.neighbours.insert(place, Neighbour { similarity, id: id.to_owned(), row });
+        // Where there are fewer than k, the k-th similarity is −∞ and the threshold stays.
+        self.threshold = self.threshold.max(round_down(self.kth() - error));
     }
 }

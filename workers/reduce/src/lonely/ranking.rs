@@ -15,17 +15,18 @@ struct Finalist {
     similarity: f64,
     /// The nearest others of the group's first row, the nearest first; two of them are enough.
     nearest: Vec<Neighbour>,
-    /// The group's first row, as its other rows see it.
+    /// The group's first row, as its other rows see it: its similarity to a copy of itself.
     first: Neighbour,
 }
 
 impl Finalist {
     /// The nearest other row of a member: what the first row has, with the two exchanged.
-    fn nearest_of(&self, row: usize) -> Neighbour {
-        let first = (row != self.first.row).then_some(self.first);
-        let others = self.nearest.iter().copied().filter(|other| other.row != row);
-        let nearer = |left: Neighbour, right: Neighbour| if right.is_nearer_than(left) { right } else { left };
-        others.chain(first).reduce(nearer).unwrap_or(self.first)
+    fn nearest_of(&self, row: usize) -> &Neighbour {
+        let first = &self.first;
+        match self.nearest.iter().find(|other| other.row != row) {
+            Some(other) if row == first.row || other.is_nearer_than(first.similarity, &first.id) => other,
+            _ => first,
+        }
     }
 
     /// The entry of one of the group's rows.
@@ -57,8 +58,9 @@ impl Ranking {
     /// Takes in candidates that were compared with the whole corpus, and lowers the cutoff.
     pub(super) fn add(&mut self, searched: &Candidates, groups: &Groups) {
         for (position, candidate) in searched.entries().iter().enumerate() {
-            let first = Neighbour { similarity: searched.self_similarity(position), row: candidate.row };
-            let nearest = candidate.nearest.neighbours().iter().take(2).copied().collect();
+            let (row, id) = (candidate.row, candidate.id.clone());
+            let first = Neighbour { similarity: searched.self_similarity(position), id, row };
+            let nearest = candidate.nearest.neighbours().iter().take(2).cloned().collect();
             let similarity = candidate.nearest.kth();
             self.finalists.push(Finalist { group: candidate.group, similarity, nearest, first });
         }

@@ -70,12 +70,7 @@ struct Search<'a, S> {
 impl<'a, S: VectorSource> Search<'a, S> {
     fn new(source: &'a S, bounds: &'a Bounds, eligible: &dyn Fn(usize) -> bool, settings: Settings) -> Self {
         let groups = Groups::new(source.num_rows(), bounds, eligible);
-        let certificate = Certificate {
-            rows: source.num_rows(),
-            eligible: groups.num_rows(),
-            distinct: groups.len(),
-            ..Certificate::default()
-        };
+        let certificate = Certificate { rows: source.num_rows(), distinct: groups.len(), ..Certificate::default() };
         let round = settings.want.saturating_mul(FIRST_ROUND_PER_WANTED);
         Self { source, bounds, settings, groups, ranking: Ranking::new(settings.want), certificate, round }
     }
@@ -100,14 +95,14 @@ impl<'a, S: VectorSource> Search<'a, S> {
         }
     }
 
-    /// Reads the vectors of the first rows of some groups.
+    /// Reads the vectors and the ids of the first rows of some groups.
     fn gather(&mut self, range: Range<usize>) -> Result<Candidates, LonelyError<S::Error>> {
         let error = rounding_error(self.source.dim());
         let mut entries: Vec<Candidate> = range
             .map(|group| {
                 let (row, bound) = (self.groups.members(group)[0], self.groups.bound(group));
                 let nearest = NearestList::new(self.bounds.neighbours(), bound, error);
-                Candidate { group, row, label: self.bounds.label(row), bound, nearest }
+                Candidate { group, row, id: String::new(), label: self.bounds.label(row), bound, nearest }
             })
             .collect();
         entries.sort_unstable_by_key(|entry| entry.row);
@@ -118,8 +113,10 @@ impl<'a, S: VectorSource> Search<'a, S> {
             let start = entries.partition_point(|entry| entry.row < rows.start);
             let end = entries.partition_point(|entry| entry.row < rows.end);
             let mut places = vectors.slice_mut(s![start..end, ..]);
-            for (entry, mut place) in entries[start..end].iter().zip(places.outer_iter_mut()) {
-                place.assign(&block.vectors.row(entry.row - rows.start));
+            for (entry, mut place) in entries[start..end].iter_mut().zip(places.outer_iter_mut()) {
+                let position = entry.row - rows.start;
+                place.assign(&block.vectors.row(position));
+                block.ids.value(position).clone_into(&mut entry.id);
             }
             missing -= end - start;
             if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -190,7 +187,7 @@ impl<'a, S: VectorSource> Search<'a, S> {
             if fault.is_some() {
                 return ControlFlow::Break(());
             }
-            let flow = visit(Block { first_row: block.first_row, vectors: vectors.view() });
+            let flow = visit(Block { vectors: vectors.view(), ..block });
             ended = flow.is_break();
             flow
         });

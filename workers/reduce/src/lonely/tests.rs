@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use arrow::array::{Array, StringArray};
 use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
@@ -14,22 +15,36 @@ use super::{Block, Bounds, Entry, Lonely, LonelyError, References, Settings, Vec
 struct Cut {
     vectors: Array2<f32>,
     ids: Vec<String>,
-    sizes: Vec<usize>,
+    /// The ids of each block, in the order of the rows.
+    columns: Vec<StringArray>,
     backwards: bool,
 }
 
 impl Cut {
     fn new(vectors: Array2<f32>, sizes: &[usize]) -> Self {
         let ids = shuffled_ids(vectors.nrows(), 17);
-        Self { vectors, ids, sizes: sizes.to_vec(), backwards: false }
+        Self::with_ids(vectors, ids, sizes, false)
+    }
+
+    fn with_ids(vectors: Array2<f32>, ids: Vec<String>, sizes: &[usize], backwards: bool) -> Self {
+        let (mut columns, mut rest) = (Vec::new(), ids.as_slice());
+        for size in sizes.iter().cycle() {
+            let (block, after) = rest.split_at(rest.len().min(*size));
+            columns.push(StringArray::from_iter_values(block));
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Self { vectors, ids, columns, backwards }
     }
 
     fn blocks(&self) -> Vec<Block<'_>> {
         let mut blocks = Vec::new();
-        let (mut first_row, mut sizes) = (0, self.sizes.iter().cycle());
-        while first_row < self.vectors.nrows() {
-            let end = (first_row + sizes.next().copied().unwrap_or(1)).min(self.vectors.nrows());
-            blocks.push(Block { first_row, vectors: self.vectors.slice(s![first_row..end, ..]) });
+        let mut first_row = 0;
+        for ids in &self.columns {
+            let end = first_row + ids.len();
+            blocks.push(Block { first_row, vectors: self.vectors.slice(s![first_row..end, ..]), ids });
             first_row = end;
         }
         if self.backwards {
@@ -130,7 +145,9 @@ fn brute_force(source: &Cut, listed: &dyn Fn(usize) -> bool, k: usize, want: usi
             .filter(|&other| other != row)
             .map(|other| (cosine(vectors.row(row), vectors.row(other)), other))
             .collect();
-        others.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+        others.sort_by(|left, right| {
+            right.0.total_cmp(&left.0).then_with(|| source.ids[left.1].cmp(&source.ids[right.1]))
+        });
         let k = k.min(others.len());
         if k > 0 {
             let (nearest_similarity, nearest_row) = others[0];
@@ -163,7 +180,7 @@ fn find(source: &Cut, listed: &dyn Fn(usize) -> bool, settings: Settings, seed: 
         source.vectors.select(Axis(0), &sample).view(),
     );
     let mut bounds = Bounds::new(references, rows, settings.neighbours);
-    for Block { first_row, vectors } in source.blocks() {
+    for Block { first_row, vectors, .. } in source.blocks() {
         bounds.add(first_row, vectors, &labels[first_row..first_row + vectors.nrows()]);
     }
     search(source, &bounds, listed, settings).unwrap()
@@ -187,7 +204,7 @@ proptest! {
         threads in 1_usize..4, skipped in 1_usize..9, seed: u64,
     ) {
         let (vectors, ids) = (corpus(shape, rows, dim, seed), shuffled_ids(rows, seed ^ 1));
-        let source = Cut { vectors, ids, sizes, backwards };
+        let source = Cut::with_ids(vectors, ids, &sizes, backwards);
         let listed = |row: usize| row % skipped != 1;
         let settings = Settings { neighbours: k, want, max_candidates };
         let found = on_threads(threads, || find(&source, &listed, settings, seed ^ 2));
@@ -222,12 +239,28 @@ fn tiny_corpora_lower_k_and_one_document_has_no_neighbour() {
 fn a_corpus_of_one_vector_is_one_search_and_lists_the_smallest_ids() {
     let rows = 140_000;
     let source = Cut::new(corpus(Shape::Identical, rows, 3, 1), &[9_999]);
-    let mut ids = source.ids.clone();
+    let mut ids: Vec<(String, usize)> = source.ids.iter().cloned().zip(0..).collect();
     let found = find(&source, &everyone, Settings::default(), 3);
     ids.sort();
-    assert_eq!(found.entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>(), ids[..100]);
-    assert!(found.entries.iter().all(|entry| entry.nearest_row == usize::from(entry.row == 0)));
+    let listed: Vec<(String, usize)> = found.entries.iter().map(|entry| (entry.id.clone(), entry.row)).collect();
+    assert_eq!(listed, ids[..100]);
+    let nearest = |entry: &Entry| if entry.row == ids[0].1 { ids[1].1 } else { ids[0].1 };
+    assert!(found.entries.iter().all(|entry| entry.nearest_row == nearest(entry)));
     assert_eq!((found.certificate.distinct, found.certificate.exhausted), (1, 1));
+}
+
+#[test]
+fn of_two_nearest_documents_the_one_whose_id_comes_first_is_named() {
+    let vectors = unit(ndarray::array![[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+    for (ids, nearest) in [(["a", "b", "c", "d"], 1), (["a", "c", "b", "d"], 2)] {
+        for neighbours in [1, 2] {
+            let ids = ids.map(str::to_owned).to_vec();
+            let source = Cut::with_ids(vectors.clone(), ids, &[3], false);
+            let found = find(&source, &everyone, Settings { neighbours, ..Settings::default() }, 2);
+            let entry = found.entries.iter().find(|entry| entry.row == 0).unwrap();
+            assert_eq!(entry.nearest_row, nearest, "k = {neighbours}");
+        }
+    }
 }
 
 #[test]

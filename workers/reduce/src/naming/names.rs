@@ -268,6 +268,8 @@ mod tests {
     fn one_document_is_named_by_itself() {
         let names = named(&[(0, "Gecko adhesion", "Climbing by gecko adhesion.")], 1);
         assert_eq!(names.len(), 1);
+        let said: HashSet<&str> = names[0].name.split(SEPARATOR).collect();
+        assert_eq!(said, HashSet::from(["adhesion", "gecko", "climbing"]));
     }
 
     #[test]

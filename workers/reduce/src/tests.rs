@@ -1,0 +1,123 @@
+//! Whole reduces over a small store in memory: what is refused before it costs anything, and what is done again.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256Plus;
+use strata_shared::digest;
+use strata_shared::documents::{Document, Documents};
+use strata_shared::exit::Exit;
+use strata_shared::layout::ModelName;
+use strata_shared::manifest::{Manifest, ShardEntry};
+use strata_shared::settings::{ReduceSettings, ShardSettings};
+use strata_shared::vectors::{self, Vectors};
+
+use super::*;
+
+const DIM: usize = 4;
+const SHARDS: usize = 2;
+const ROWS: usize = 20;
+
+fn documents(shard: usize) -> Documents {
+    let document = |row: usize| Document {
+        id: format!("{shard}/{row}"),
+        title: format!("Robots {}", row % 3),
+        created: Some(row as i64 * 31_557_600_000_000),
+        ..Document::default()
+    };
+    Documents::from_rows(&(0..ROWS).map(document).collect::<Vec<_>>())
+}
+
+fn unit_vectors(seed: u64) -> Vectors {
+    let mut rng = Xoshiro256Plus::seed_from_u64(seed);
+    let mut rows = Array2::from_shape_simple_fn((ROWS, DIM), || rng.gen_range(-1.0_f32..1.0));
+    for mut row in rows.outer_iter_mut() {
+        let norm = row.dot(&row).sqrt();
+        row /= norm;
+    }
+    Vectors::new(DIM, rows.iter().copied().collect())
+}
+
+/// A store with a corpus and its vectors.
+async fn corpus() -> Store {
+    let (store, model) = (Store::new("memory", Arc::new(InMemory::new())), ModelName::new("small").unwrap());
+    let mut shards = Vec::new();
+    for shard in 0..SHARDS {
+        let (documents, key) = (documents(shard), layout::raw_shard(shard));
+        let raw = documents.encode().unwrap();
+        let (bytes, sha256) = (raw.len() as u64, digest::sha256_hex(&raw));
+        let vectors = vectors::encode(&documents, &unit_vectors(shard as u64), &model, &sha256).unwrap();
+        store.put(&layout::vector_shard(&model, shard), vectors).await.unwrap();
+        shards.push(ShardEntry { key: key.to_string(), rows: ROWS as u64, bytes, sha256 });
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        rows: (SHARDS * ROWS) as u64,
+        shards,
+        inputs: Vec::new(),
+        rejected: 0,
+        undated: 0,
+        settings: ShardSettings::default(),
+    };
+    store.put(&layout::manifest(), manifest.encode()).await.unwrap();
+    store
+}
+
+fn config() -> Config {
+    let settings = ReduceSettings { clusters: Some(3), lonely: 5, ..ReduceSettings::default() };
+    let run = Some(RunName::new("r").unwrap());
+    Config { settings, run, vectors_of: None, force: false, threads: 2, memory_bytes: 4 << 30 }
+}
+
+fn record() -> Path {
+    layout::in_run(&RunName::new("r").unwrap(), run_file::RECORD)
+}
+
+#[tokio::test]
+async fn a_finished_run_stays_until_there_is_something_to_replace_it() {
+    let store = corpus().await;
+    run(config(), store.clone()).await.unwrap();
+    let finished = store.get(&record()).await.unwrap();
+    let forced = Config { force: true, ..config() };
+    let refused = run(Config { memory_bytes: 1 << 20, ..forced.clone() }, store.clone()).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Configuration, "{refused}");
+    let shard = layout::vector_shard(&ModelName::new("small").unwrap(), 1);
+    let kept = store.get(&shard).await.unwrap();
+    store.delete(&shard).await.unwrap();
+    let refused = run(forced.clone(), store.clone()).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Retry, "{refused}");
+    assert_eq!(store.get(&record()).await.unwrap(), finished);
+    store.put(&shard, kept).await.unwrap();
+    run(forced, store.clone()).await.unwrap();
+    assert_eq!(store.get(&record()).await.unwrap(), finished, "the same question has the same answer");
+}
+
+#[tokio::test]
+async fn force_replaces_a_record_that_cannot_be_read() {
+    let store = corpus().await;
+    for unreadable in ["{\"format\": 1, \"run\"", "{\"format\": 9}"] {
+        store.put(&record(), unreadable.as_bytes().to_vec()).await.unwrap();
+        assert_eq!(run(config(), store.clone()).await.unwrap_err().exit(), Exit::Data, "{unreadable}");
+        run(Config { force: true, ..config() }, store.clone()).await.unwrap();
+        RunRecord::read(&store, &RunName::new("r").unwrap()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_factory_string_is_refused_before_anything_is_read() {
+    let store = corpus().await;
+    // Vectors that are no longer what their footer says: a first pass over them would fail with another exit.
+    let shard = layout::vector_shard(&ModelName::new("small").unwrap(), 0);
+    let mut damaged = store.get(&shard).await.unwrap().to_vec();
+    damaged[100..200].fill(0xff);
+    store.put(&shard, damaged).await.unwrap();
+    for index in ["Nonsense", "NSG16"] {
+        let settings = ReduceSettings { index: Some(index.into()), ..config().settings };
+        let refused = run(Config { settings, ..config() }, store.clone()).await.unwrap_err();
+        assert_eq!(refused.exit(), Exit::Configuration, "{refused}");
+    }
+    assert_eq!(run(config(), store.clone()).await.unwrap_err().exit(), Exit::Data);
+}
