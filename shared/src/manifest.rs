@@ -22,7 +22,7 @@ pub struct Manifest {
     pub rows: u64,
     /// The raw shards in row order.
     pub shards: Vec<ShardEntry>,
-    /// The inputs in the order in which they were read.
+    /// The inputs in the order in which they were read; a corpus of vectors only has the file of vectors.
     pub inputs: Vec<InputEntry>,
     /// Lines refused, each an entry of `raw/rejected.jsonl`.
     pub rejected: u64,
@@ -180,8 +180,7 @@ impl Manifest {
         }
         let blank: u64 = self.inputs.iter().map(|input| input.blank).sum();
         let accounted = self.rows + self.rejected + blank;
-        // A corpus of vectors alone has no input lines.
-        if !self.inputs.is_empty() && self.lines() != accounted {
+        if self.lines() != accounted {
             return Err(format!("counts {} lines, rows, rejected and blank ones make {accounted}", self.lines()));
         }
         Ok(())
