@@ -432,7 +432,8 @@ mod tests {
         let seconds = TimestampSecondArray::from(vec![Some(86_400), Some(253_400_000_000), None, Some(i64::MAX)]);
         let large = DataType::LargeList(Arc::new(Field::new("element", lists.value_type(), true)));
         let zoned = seconds.clone().with_timezone("Europe/Berlin");
-        let nanos = TimestampNanosecondArray::from(vec![Some(86_400_000_000_000), None, None, Some(-1)]);
+        let nanos =
+            TimestampNanosecondArray::from(vec![Some(86_400_000_000_000), None, None, Some(-86_400_000_000_000)]);
         let millis = TimestampMillisecondArray::from(vec![Some(86_400_000), None, None, Some(5)]);
         for (name, column, expected, unreadable) in [
             ("created", Arc::new(seconds.clone()) as ArrayRef, [Some(1), None, None, None], 2),
