@@ -39,8 +39,7 @@ read_arguments() {
 build() {
     say "building (10 to 15 minutes the first time)"
     # In a subshell, because cargo and rustup look for their settings where they are called.
-    (cd "$repository" && cargo build --release --locked --bins \
-        --package strata --package strata-map --package strata-reduce --package strata-tests)
+    (cd "$repository" && cargo build --release --locked --workspace --bins)
     PATH=$CARGO_TARGET_DIR/release:$PATH
 }
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Turns whatever is at hand into a MinIO server: prints the path of the binary.
 #
-# Looks at STRATA_TEST_MINIO, then for `minio` on PATH, then in the cache that setup.sh fills; where Go is present,
+# Looks at STRATA_TEST_MINIO (set and empty, none is wanted), then for `minio` on PATH, then in the cache that setup.sh fills; where Go is present,
 # builds one into that cache (5 minutes on two cores, once). Without any of these it says so and exits 2.
 set -euo pipefail
 
 # MinIO's repository is archived; this is the commit that `@latest` last came to.
 version=v0.0.0-20260212201848-7aac2a2c5b7c
-cache=${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}
+cache=$(realpath -m -- "${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}")
 built=$cache/bin/minio
 
 fail() {
@@ -30,7 +30,8 @@ build() {
     rm -r "$cache/bin/building" "$log"
 }
 
-if [[ -n ${STRATA_TEST_MINIO:-} ]]; then
+if [[ ${STRATA_TEST_MINIO+set} ]]; then
+    [[ -n $STRATA_TEST_MINIO ]] || fail "STRATA_TEST_MINIO is set and empty: none is wanted"
     [[ -x $STRATA_TEST_MINIO ]] || fail "STRATA_TEST_MINIO=$STRATA_TEST_MINIO is not a program"
     echo "$STRATA_TEST_MINIO"
 elif command -v minio; then

@@ -11,7 +11,7 @@
 set -euo pipefail
 
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-home=${STRATA_MINIO_DIR:-${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}/minio}
+home=$(realpath -m -- "${STRATA_MINIO_DIR:-${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}/minio}")
 address=127.0.0.1:${STRATA_MINIO_PORT:-9000}
 bucket=${STRATA_MINIO_BUCKET:-strata}
 # Both are read from the folder by `load_credentials`.
@@ -33,8 +33,19 @@ load_credentials() {
     source "$home/credentials"
 }
 
+# One start or stop at a time. What is launched must not keep the lock: it closes this descriptor.
+lock_home() {
+    mkdir -p "$home"
+    exec 9>>"$home/lock"
+    flock 9
+}
+
+# The number in the file may be another program's by now, after a reboot at the latest.
 running() {
-    [[ -e $home/pid ]] && kill -0 "$(<"$home/pid")" 2>/dev/null
+    local arguments
+    [[ -e $home/pid ]] || return 1
+    arguments=$({ tr '\0' ' ' <"/proc/$(<"$home/pid")/cmdline"; } 2>/dev/null) || return 1
+    [[ $arguments == *" server "*" $home/data " ]]
 }
 
 answers() {
@@ -46,14 +57,14 @@ launch() {
     binary=$(bash "$deploy/find-minio.sh")
     ! answers || fail "$address is taken by another program; set STRATA_MINIO_PORT"
     MINIO_ROOT_USER=$user MINIO_ROOT_PASSWORD=$password MINIO_BROWSER=off \
-        setsid "$binary" server --quiet --address "$address" "$home/data" </dev/null >"$home/log" 2>&1 &
+        setsid "$binary" server --quiet --address "$address" "$home/data" </dev/null >"$home/log" 2>&1 9>&- &
     echo $! >"$home/pid"
 }
 
 await() {
     local attempt
     for ((attempt = 0; attempt < 150; attempt++)); do
-        running || fail "ended at once; see $home/log"
+        kill -0 "$(<"$home/pid")" 2>/dev/null || fail "ended at once; see $home/log"
         ! answers || return 0
         sleep 0.2
     done
@@ -62,6 +73,7 @@ await() {
 
 start() {
     umask 077
+    lock_home
     # A folder in its data is a bucket to MinIO.
     mkdir -p "$home/data/$bucket"
     load_credentials
@@ -73,6 +85,7 @@ start() {
 }
 
 stop() {
+    lock_home
     running || fail "is not running"
     kill "$(<"$home/pid")"
     # Its port is free only once it has ended.

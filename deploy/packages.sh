@@ -10,28 +10,27 @@ refuse() {
     exit 2
 }
 
-as_root() {
-    if [[ $EUID -eq 0 ]]; then
-        env DEBIAN_FRONTEND=noninteractive "$@"
-    else
-        sudo -n env DEBIAN_FRONTEND=noninteractive "$@"
-    fi
+# Another apt may be at work, as the daily updates of a fresh machine are: it is waited for.
+apt() {
+    local command=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 "$@")
+    [[ $EUID -eq 0 ]] || command=(sudo -n "${command[@]}")
+    "${command[@]}"
 }
 
 (($# > 0)) || refuse "usage: packages.sh NAME..."
-install=(apt-get install -y --no-install-recommends "$@")
+install=(install -y --no-install-recommends "$@")
 command -v apt-get >/dev/null || refuse "no apt-get here; install by other means what Debian calls: $*"
 if [[ $EUID -ne 0 ]] && ! sudo -n true 2>/dev/null; then
     refuse "missing packages; type this, then run the same command again:
-sudo apt-get update && sudo ${install[*]}"
+sudo apt-get update && sudo apt-get ${install[*]}"
 fi
 
 echo "packages: installing $*" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # A stale list of packages may still hold what is asked for, so that an update that fails is not yet the end.
-as_root apt-get update -q >"$log" 2>&1 || true
-as_root "${install[@]}" >>"$log" 2>&1 || {
+apt update -q >"$log" 2>&1 || true
+apt "${install[@]}" >>"$log" 2>&1 || {
     tail -n 5 "$log" >&2
     refuse "could not be installed: $*"
 }

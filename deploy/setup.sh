@@ -25,7 +25,7 @@ fi
 set -euo pipefail
 
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}
+cache=$(realpath -m -- "${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}")
 onnxruntime_version=1.31.1
 runtime=$cache/onnxruntime/$onnxruntime_version
 runtime_pins=$deploy/pins/onnxruntime-$(uname -m).sha256
@@ -43,9 +43,19 @@ fail() {
     exit 2
 }
 
+# at_least FOUND WANTED: the version FOUND is not below WANTED.
+at_least() {
+    [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$2" ]]
+}
+
 find_cargo() {
     command -v cargo >/dev/null || PATH=$HOME/.cargo/bin:$PATH
     command -v cargo >/dev/null || fail "no cargo on PATH or in ~/.cargo/bin; install Rust first: https://rustup.rs"
+    local found wanted
+    found=$(cargo --version | cut -d ' ' -f 2)
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$deploy/../Cargo.toml")
+    at_least "$found" "$wanted" || fail "$(command -v cargo) is Rust $found, and $wanted or later is needed; type \
+\`rustup update stable\`, or install rustup from https://rustup.rs and open a new shell"
 }
 
 # intact FOLDER PINS: every file that PINS names is in FOLDER and has its sha256.
@@ -88,6 +98,14 @@ install_packages() {
         missing_fetch_packages
     )
     ((${#packages[@]} == 0)) || bash "$deploy/packages.sh" "${packages[@]}"
+}
+
+# FAISS is built with CMake, and asks for this version.
+check_cmake() {
+    local found
+    found=$(cmake --version | sed -n '1s/^cmake version //p')
+    at_least "$found" 3.24 || fail "$(command -v cmake) is CMake $found, and 3.24 or later is needed; type \
+\`python3 -m pip install --user cmake && export PATH=~/.local/bin:\$PATH\`, then run the same command again"
 }
 
 # download REQUIREMENTS [PIP OPTION...]: unpacks the one wheel that REQUIREMENTS pins into the staging folder.
@@ -156,12 +174,14 @@ print_environment() {
     printf 'export PATH=%q\n' "$PATH"
     printf 'export ORT_DYLIB_PATH=%q\n' "${ORT_DYLIB_PATH:-$runtime/libonnxruntime.so}"
     printf 'export STRATA_MODEL=%q\n' "${STRATA_MODEL:-$model}"
-    printf 'export CARGO_TARGET_DIR=%q\n' "${CARGO_TARGET_DIR:-$cache/target}"
+    printf 'export CARGO_TARGET_DIR=%q\n' "$(realpath -m -- "${CARGO_TARGET_DIR:-$cache/target}")"
+    [[ -z ${STRATA_CACHE:-} ]] || printf 'export STRATA_CACHE=%q\n' "$cache"
 }
 
 find_cargo
 whole=true
 has_runtime && has_model || whole=false
 install_packages
+check_cmake
 $whole || fetch_missing
 print_environment

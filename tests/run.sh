@@ -4,8 +4,9 @@
 #   bash tests/run.sh [ARGUMENT...]      arguments go to `cargo test`
 #
 # Sets the machine up (deploy/setup.sh), and gives the tests what they may need and cannot make themselves: a MinIO
-# (STRATA_TEST_MINIO), a browser (CHROMEDRIVER), real corpora (STRATA_TEST_DATA, where the caller has set it). Whatever
-# is not run for want of one of these is listed by name at the end: a test that cannot run appends a line to the file
+# (STRATA_TEST_MINIO), a browser (CHROMEDRIVER), a Python with the libraries of tests/readers.txt (STRATA_TEST_PYTHON),
+# real corpora (STRATA_TEST_DATA, where the caller has set it). The first and the third set to nothing mean none. What is
+# not run for want of one of these is listed by name at the end: a test that cannot run appends a line to the file
 # STRATA_TEST_SKIPPED, "what, for want of which".
 # The screen shows failures and sums; the whole output of the tests is kept in $CARGO_TARGET_DIR/test.log.
 # Exit code 0 only if everything that was run passed.
@@ -33,13 +34,10 @@ find_linters() {
 }
 
 find_minio() {
-    if STRATA_TEST_MINIO=$(bash deploy/find-minio.sh); then
-        export STRATA_TEST_MINIO
-        echo "MinIO: $STRATA_TEST_MINIO"
-    else
-        unset STRATA_TEST_MINIO
-        echo "MinIO: none"
-    fi
+    # Empty where there is none, which tells the tests not to look for one themselves.
+    STRATA_TEST_MINIO=$(bash deploy/find-minio.sh) || true
+    export STRATA_TEST_MINIO
+    echo "MinIO: ${STRATA_TEST_MINIO:-none}"
 }
 
 find_browser() {
@@ -53,6 +51,35 @@ find_browser() {
         unset CHROMEDRIVER
         echo "browser: none"
     fi
+}
+
+# make_python FOLDER: an environment of what readers.txt names. Its index is the one that pip is configured for.
+make_python() {
+    local log=$1.log
+    echo "Python: installing what tests/readers.txt names, once"
+    rm -rf "$1.partial"
+    mkdir -p "$(dirname "$1")"
+    {
+        python3 -m venv "$1.partial" &&
+            timeout 15m "$1.partial/bin/python" -m pip install --disable-pip-version-check -r tests/readers.txt &&
+            mv "$1.partial" "$1"
+    } >"$log" 2>&1 || {
+        tail -n 3 "$log"
+        return 1
+    }
+    rm "$log"
+}
+
+find_python() {
+    local folder
+    if [[ -z ${STRATA_TEST_PYTHON+set} ]] && command -v python3 >/dev/null; then
+        folder=${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}
+        folder+=/python-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        folder+=-$(sha256sum tests/readers.txt | head -c 12)
+        [[ -x $folder/bin/python ]] || make_python "$folder" || true
+        [[ ! -x $folder/bin/python ]] || export STRATA_TEST_PYTHON=$folder/bin/python
+    fi
+    echo "Python: ${STRATA_TEST_PYTHON:-none}"
 }
 
 # Keeps the lines that somebody would read: what is being run, what failed and why, and the sums.
@@ -94,6 +121,7 @@ trap 'rm -f "$STRATA_TEST_SKIPPED"' EXIT
 find_linters
 find_minio
 find_browser
+find_python
 
 heading "format"
 cargo fmt --all --check

@@ -23,7 +23,7 @@ pub struct Manifest {
     pub rows: u64,
     /// The raw shards in row order.
     pub shards: Vec<ShardEntry>,
-    /// The inputs in the order in which they were read.
+    /// The inputs in the order in which they were read; a corpus of vectors only has the file of vectors.
     pub inputs: Vec<InputEntry>,
     /// Lines refused, each an entry of `raw/rejected.jsonl`.
     pub rejected: u64,
@@ -191,8 +191,7 @@ impl Manifest {
         let lines: u128 = self.inputs.iter().map(|input| u128::from(input.lines)).sum();
         let blank: u128 = self.inputs.iter().map(|input| u128::from(input.blank)).sum();
         let accounted = sum + u128::from(self.rejected) + blank;
-        // A corpus of vectors alone has no input lines.
-        if !self.inputs.is_empty() && lines != accounted {
+        if lines != accounted {
             return Err(format!("counts {lines} lines, rows, rejected and blank ones make {accounted}"));
         }
         Ok(())

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use tokio::io::AsyncReadExt;
 use url::Url;
 
@@ -111,6 +111,17 @@ fn names_missing_bucket(error: &object_store::Error) -> bool {
 /// Tells whether the last resort for credentials, the metadata service of AWS's instances, had none.
 fn lacks_credentials(error: &object_store::Error) -> bool {
     mentions(error, &["/latest/api/token", "/latest/meta-data"])
+}
+
+/// Tells whether a store may refuse a write for its condition alone; a plain write then tells what else is wrong.
+fn lacks_conditions(error: &object_store::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error, object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. })
+        || mentions(error, &["<Code>NotImplemented</Code>"])
+        || causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|io| {
+            // What link(2) says on a file system that has no hard links.
+            matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
+        })
 }
 
 fn denies_access(error: &object_store::Error) -> bool {
@@ -273,6 +284,29 @@ impl Store {
     pub async fn put(&self, key: &Path, bytes: impl Into<PutPayload>) -> Result<(), StoreError> {
         self.objects.put(key, bytes.into()).await.map_err(self.failed(key, "be written"))?;
         Ok(())
+    }
+
+    /// Writes an object unless there is one; tells whether it now holds these bytes.
+    ///
+    /// Where a store cannot write on that condition (a file system without hard links, an old S3), it is looked at first.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`]; the object is then as it was before, or whole.
+    pub async fn create(&self, key: &Path, bytes: impl Into<Bytes>) -> Result<bool, StoreError> {
+        let bytes = bytes.into();
+        match self.objects.put_opts(key, bytes.clone().into(), PutMode::Create.into()).await {
+            Ok(_) => return Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(error) if lacks_conditions(&error) => {
+                if self.head(key).await?.is_none() {
+                    self.put(key, bytes).await?;
+                    return Ok(true);
+                }
+            }
+            Err(error) => return Err(self.failed(key, "be written")(error)),
+        }
+        // A request that was repeated after its answer was lost finds its own object.
+        Ok(self.get(key).await? == bytes)
     }
 
     /// Writes a local file as one object, in parts and in bounded memory.

@@ -24,6 +24,7 @@ pub async fn check(store: &Store) -> anyhow::Result<()> {
     small_objects(store).await.context("small objects")?;
     listings(store).await.context("listings")?;
     files(store).await.context("files")?;
+    creation(store).await.context("objects written where there is none")?;
     replacement(store).await.context("replacement")?;
     cut_uploads(store).await.context("uploads that are cut off")?;
     for object in store.list(&Path::default()).await? {
@@ -100,6 +101,17 @@ async fn files(store: &Store) -> anyhow::Result<()> {
     }
     store.delete(&key).await?;
     Ok(())
+}
+
+/// Of two that create an object one does, and the other learns whether it holds what it would have written.
+async fn creation(store: &Store) -> anyhow::Result<()> {
+    let key = Path::from("raw/manifest.json");
+    let (one, other) = futures::try_join!(store.create(&key, &b"one"[..]), store.create(&key, &b"other"[..]))?;
+    ensure!(one != other, "of two writers, {} succeeded", u8::from(one) + u8::from(other));
+    let winner = if one { &b"one"[..] } else { &b"other"[..] };
+    ensure!(store.get(&key).await? == winner, "{key} holds what the second writer wrote");
+    ensure!(store.create(&key, winner).await?, "the same bytes are taken for others");
+    Ok(store.delete(&key).await?)
 }
 
 /// Whoever reads while an object is replaced sees the one or the other.

@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use strata_shared::cache;
 use strata_shared::store::Store;
 use tempfile::TempDir;
 
 use crate::binaries;
 use crate::compare::{Comparison, Found, compare};
 use crate::corpus::{self, Plan, Truth};
+use crate::installed::InstalledModel;
 use crate::synthetic::SyntheticVectors;
 
 /// Dimensions of synthetic vectors: enough that random directions are nearly orthogonal.
@@ -20,30 +20,13 @@ const SYNTHETIC_DIM: usize = 64;
 /// Where a corpus gets its vectors from.
 #[derive(Debug, Clone)]
 pub enum Embedding {
-    /// The real map-worker.
-    Model {
-        /// The model's folder.
-        model: PathBuf,
-        /// ONNX Runtime's library.
-        onnxruntime: PathBuf,
-    },
+    /// The real map-worker with this model.
+    Model(InstalledModel),
     /// [`SyntheticVectors`] with this seed, through `--vectors`.
     Synthetic {
         /// The seed of the vectors; that of the corpus is in its plan.
         seed: u64,
     },
-}
-
-impl Embedding {
-    /// Returns the model and the library that the environment names or that set-up installed; `None` unless both are here.
-    #[must_use]
-    pub fn model() -> Option<Self> {
-        let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let model = named("STRATA_MODEL").or_else(cache::default_model)?;
-        let onnxruntime =
-            named("STRATA_ONNXRUNTIME").or_else(|| named("ORT_DYLIB_PATH")).or_else(cache::onnxruntime)?;
-        Some(Self::Model { model, onnxruntime })
-    }
 }
 
 /// A finished run over a planted corpus, in a folder of its own.
@@ -71,8 +54,8 @@ impl PlantedRun {
         let mut command = binaries::command("strata")?;
         command.arg("run").arg(&input).arg("--store").arg(folder.path().join("store")).args(flags);
         match embedding {
-            Embedding::Model { model, onnxruntime } => {
-                command.arg("--model").arg(model).arg("--onnxruntime").arg(onnxruntime);
+            Embedding::Model(installed) => {
+                command.args(installed.arguments());
             }
             Embedding::Synthetic { seed } => {
                 let file = folder.path().join("vectors.parquet");

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
-use strata_shared::cache;
 use tempfile::TempDir;
 
 use crate::corpus::{self, Plan};
+use crate::installed::InstalledModel;
 use crate::{binaries, hashed_vectors, skipped};
 
 /// What the list of skipped tests says where there is no model.
@@ -35,10 +35,10 @@ impl SampleCorpus {
         let input = folder.path().join("corpus.jsonl");
         let snapshot = corpus::generate(&Plan { documents, ..Plan::default() })?;
         std::fs::write(&input, snapshot.bytes())?;
-        let model = model();
-        let has_model = model.is_some();
-        let embedding = match model {
-            Some(arguments) => arguments,
+        let installed = InstalledModel::find();
+        let has_model = installed.is_some();
+        let embedding = match installed {
+            Some(installed) => installed.arguments().into(),
             None => without_model(folder.path(), snapshot.lines.iter().filter(|line| !is_blank(line)).count() as u64)?,
         };
         Ok(Self { folder, input, embedding, has_model })
@@ -66,15 +66,6 @@ impl SampleCorpus {
 
 fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
-}
-
-/// The arguments that name the model and ONNX Runtime of this machine, where it has both.
-fn model() -> Option<Vec<String>> {
-    let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let model = named("STRATA_MODEL").or_else(cache::default_model)?;
-    let runtime = named("STRATA_ONNXRUNTIME").or_else(|| named("ORT_DYLIB_PATH")).or_else(cache::onnxruntime)?;
-    let (model, runtime) = (model.display().to_string(), runtime.display().to_string());
-    Some(["--model".to_owned(), model, "--onnxruntime".to_owned(), runtime].into())
 }
 
 fn without_model(folder: &Path, rows: u64) -> anyhow::Result<Vec<String>> {

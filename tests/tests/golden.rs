@@ -20,6 +20,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 use strata::shard::{self, Request};
 use strata_shared::documents::{Document, Documents};
+use strata_shared::exit::Failure;
 use strata_shared::findings::{self, Findings, LonelyDocument, Status, TimelineEntry, Topic};
 use strata_shared::labels::Labels;
 use strata_shared::layout::{self, FORMAT, ModelName, RunName, run_file};
@@ -29,15 +30,21 @@ use strata_shared::run_record::{
 };
 use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, ShardSettings};
 use strata_shared::store::Store;
+use strata_shared::table::TableReader;
 use strata_shared::vectors::{self, VectorShard, Vectors};
 use strata_shared::{centroids, digest};
+use strata_tests::empty_topic::empty_topic;
 
 const DIM: usize = 8;
 const ROWS: usize = 20;
 const NUM_TOPICS: i32 = 2;
 
+fn all_golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/v{FORMAT}"))
+    all_golden().join(format!("v{FORMAT}"))
 }
 
 fn model() -> ModelName {
@@ -134,21 +141,11 @@ fn topics() -> Vec<Topic> {
         emerging_rank: None,
     };
     let empty = Topic {
-        label: 1,
-        terms: Vec::new(),
-        first: None,
-        last: None,
-        peak_period: None,
-        peak_share: None,
-        recent_share: None,
-        fade: None,
-        fade_low: None,
-        fade_high: None,
-        status: Status::Undated,
-        top_categories: Vec::new(),
-        fading_rank: None,
+        name: full.name.clone(),
+        size: full.size,
+        representative_ids: full.representative_ids.clone(),
         emerging_rank: Some(1),
-        ..full.clone()
+        ..empty_topic(1)
     };
     vec![full, empty]
 }
@@ -405,4 +402,56 @@ async fn the_golden_run_reads_as_the_findings_that_were_written() {
     let key = layout::in_run(&run(), run_file::CENTROIDS);
     assert_eq!(centroids::read(&store, &key, DIM).await.expect("centroids"), centroids());
     assert_eq!(Labels::read(&store, &layout::labels(&run(), 0)).await.expect("labels"), labels());
+}
+
+/// Opens every object of the version in `folder` that says its version itself, and returns what each of them answers.
+async fn open_all(folder: &Path) -> Vec<(String, Result<(), Failure>)> {
+    let store = Store::open(&folder.display().to_string()).expect("a store");
+    let mut opened = vec![
+        ("manifest".to_owned(), Manifest::read(&store).await.map(drop).map_err(Failure::from)),
+        ("record".to_owned(), RunRecord::read(&store, &run()).await.map(drop).map_err(Failure::from)),
+    ];
+    for name in files(folder).into_keys().filter(|name| name.ends_with(".parquet")) {
+        let table = TableReader::open(&store, &Key::from(name.as_str())).await;
+        opened.push((name, table.map(drop).map_err(Failure::from)));
+    }
+    opened
+}
+
+fn assert_read_or_refused(version: u32, opened: Vec<(String, Result<(), Failure>)>) {
+    for (name, outcome) in opened {
+        let Err(error) = outcome else { continue };
+        let said = error.chain();
+        assert!(version != FORMAT && said.contains(&format!("format {version}, ")), "v{version}: {name}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_golden_files_of_every_version_are_read_or_refused_for_their_version() {
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(all_golden()).expect("a folder") {
+        let folder = entry.expect("an entry").path();
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let version: u32 = name.strip_prefix('v').and_then(|number| number.parse().ok()).expect("v and a number");
+        assert_read_or_refused(version, open_all(&folder).await);
+        versions.push(version);
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, (1..=FORMAT).collect::<Vec<_>>(), "each version keeps its files");
+}
+
+#[tokio::test]
+async fn a_version_yet_to_come_is_refused_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let next = FORMAT + 1;
+    for name in ["raw/manifest.json", "runs/golden/run.json"] {
+        let text = std::fs::read_to_string(golden().join(name)).expect("JSON");
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let version = |format: u32| format!("\"format\": {format},");
+        std::fs::write(path, text.replace(&version(FORMAT), &version(next))).expect("written");
+    }
+    let opened = open_all(folder.path()).await;
+    assert!(opened.iter().all(|(_, outcome)| outcome.is_err()));
+    assert_read_or_refused(next, opened);
 }

@@ -10,6 +10,7 @@ use std::process::Output;
 use strata_shared::digest::sha256_hex;
 use strata_tests::compare::{Comparison, TopicMatch, WIDTH};
 use strata_tests::corpus::{Fate, Plan};
+use strata_tests::installed::InstalledModel;
 use strata_tests::planted_run::{Embedding, PlantedRun, found};
 use strata_tests::{binaries, skipped};
 
@@ -58,11 +59,11 @@ fn assert_deaths_and_births_called(comparison: &Comparison) {
 }
 
 fn with_the_model(plan: &Plan, flags: &[&str]) -> Option<Comparison> {
-    let Some(embedding) = Embedding::model() else {
+    let Some(installed) = InstalledModel::find() else {
         skipped::note("embedding the planted corpus with the real model, for want of a model or of ONNX Runtime");
         return None;
     };
-    let run = PlantedRun::new(plan, &embedding, flags).expect("a run that ends well");
+    let run = PlantedRun::new(plan, &Embedding::Model(installed), flags).expect("a run that ends well");
     Some(run.compare().expect("a finished run"))
 }
 

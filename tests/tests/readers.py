@@ -1,6 +1,6 @@
 """A store of a finished run -> an error unless one library reads all of it as the contract's tables say.
 
-    python readers.py LIBRARY STORE      LIBRARY is pyarrow, duckdb, polars or faiss
+    python readers.py LIBRARY STORE      LIBRARY is pyarrow, pandas, duckdb, polars or faiss
 
 Exit code 77, with its name on stderr, where a library is not installed.
 """
@@ -98,6 +98,25 @@ def check_pyarrow(pyarrow, store):
         json.load(open(f"{store}/{name}"))
     for line in open(f"{store}/raw/rejected.jsonl"):
         expect("rejected.jsonl", list(json.loads(line)), ["input", "line", "reason", "id", "text"])
+
+
+def check_pandas(pandas, store):
+    # What is null turns integers into floats; lists and days are objects.
+    types = {
+        "string": "str", "string?": "str", "int32": "int32", "int32?": "float64", "int64": "int64", "bool": "bool",
+        "float32": "float32", "float32?": "float32", "float64": "float64", "float64?": "float64", "date": "object",
+        "date?": "object", "timestamp?": "datetime64[us, UTC]", "strings": "object", "vector": "object",
+    }
+    dim = record(store)["dim"]
+    for path, columns in tables(store):
+        table = pandas.read_parquet(path)
+        found = {name: str(kind) for name, kind in table.dtypes.items()}
+        whole = {name for name, kind in columns.items() if kind == "int32?" and table[name].notna().all()}
+        expect(path, found, {name: "int32" if name in whole else types[kind] for name, kind in columns.items()})
+        check_rows(store, path, len(table))
+        for name, kind in columns.items():
+            assert kind.endswith("?") or table[name].notna().all(), f"{path}: {name} has nulls"
+            assert kind != "vector" or set(map(len, table[name])) == {dim}, f"{path}: {name} has other dimensions"
 
 
 def check_duckdb(duckdb, store):

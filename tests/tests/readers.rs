@@ -1,6 +1,7 @@
-//! Every output, opened by the programs that people have: pyarrow, DuckDB, polars and Python's faiss.
+//! Every output, opened by the programs that people have: pyarrow, pandas, DuckDB, polars and Python's faiss.
 //!
-//! Gated on `STRATA_TEST_PYTHON`, an interpreter that has them; one that lacks some is asked for the others. What each
+//! Gated on `STRATA_TEST_PYTHON`, an interpreter that has them, which `run.sh` makes of `readers.txt`; one that lacks some
+//! is asked for the others. What each
 //! must find is said in `readers.py`: names and types of columns as the contract's tables have them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -47,6 +48,11 @@ fn read_with(library: &str) {
 #[test]
 fn pyarrow_reads_every_output() {
     read_with("pyarrow");
+}
+
+#[test]
+fn pandas_reads_every_output() {
+    read_with("pandas");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use strata_shared::manifest::Manifest;
 use strata_shared::model::Model;
 use strata_shared::store::Store;
 use strata_shared::vectors::VectorShard;
-use strata_tests::planted_run::Embedding;
+use strata_tests::installed::InstalledModel;
 use strata_tests::{binaries, skipped};
 
 /// Papers in the corpus.
@@ -40,8 +40,8 @@ const COSINE: f64 = 0.999_99;
 /// The real data, the model and ONNX Runtime, or `None`, noted.
 fn means() -> Option<(PathBuf, PathBuf, PathBuf)> {
     let data = std::env::var_os("STRATA_TEST_DATA").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    match (data, Embedding::model()) {
-        (Some(data), Some(Embedding::Model { model, onnxruntime })) => Some((data, model, onnxruntime)),
+    match (data, InstalledModel::find()) {
+        (Some(data), Some(InstalledModel { model, onnxruntime })) => Some((data, model, onnxruntime)),
         (None, _) => {
             skipped::note("vector parity on the robotics corpus, for want of a folder named by STRATA_TEST_DATA");
             None

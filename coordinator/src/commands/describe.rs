@@ -14,12 +14,20 @@ pub(super) fn shards(outcome: &Outcome) {
         return;
     }
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
+    let unreadable = outcome.tally.as_ref().map_or(0, |tally| tally.unreadable_dates);
     tracing::info!(
-        "{} lines: {rows} documents in {shards} shards, {} refused (raw/rejected.jsonl), {blank} blank, {} without a date",
+        "{} lines: {rows} documents in {shards} shards, {} refused (raw/rejected.jsonl), {blank} blank, {}",
         manifest.lines(),
         manifest.rejected,
-        manifest.undated
+        undated(manifest.undated, unreadable)
     );
+}
+
+fn undated(documents: u64, unreadable: u64) -> String {
+    if unreadable == 0 {
+        return format!("{documents} without a date");
+    }
+    format!("{documents} without a date, {unreadable} of them because their date could not be read; see --date-field")
 }
 
 /// Draws the table of all settings.
@@ -31,4 +39,15 @@ pub(super) fn settings(values: &BTreeMap<String, Value>) -> String {
         format!("{name:name_width$}  {:value_width$}  {}", shown(value), value.source)
     };
     values.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_that_could_not_be_read_are_told_with_the_flag_that_chooses_others() {
+        assert_eq!(undated(7, 0), "7 without a date");
+        assert!(undated(7, 3).starts_with("7 without a date, 3 of them ") && undated(7, 3).contains("--date-field"));
+    }
 }

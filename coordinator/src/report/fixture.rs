@@ -315,7 +315,7 @@ pub(super) fn undated() -> Report {
     report
 }
 
-/// One document, one topic, nothing lonely, nothing refused, no titles, no inputs.
+/// One document, one topic, nothing lonely, nothing refused, no titles.
 pub(super) fn tiny() -> Report {
     let mut report = with_topics(1);
     report.findings.lonely.clear();
@@ -324,7 +324,7 @@ pub(super) fn tiny() -> Report {
     report.findings.topics[0].fading_rank = None;
     report.findings.topics[0].emerging_rank = None;
     report.findings.record.rows = 1;
-    report.manifest = Manifest { inputs: Vec::new(), ..manifest(1, 0) };
+    report.manifest = manifest(1, 0);
     report.rejections = None;
     report.titles.clear();
     report

@@ -84,12 +84,12 @@ impl Report {
         ids.filter_map(|id| self.titles.get(id)).map(String::as_str).filter(|title| !title.is_empty()).collect()
     }
 
-    /// Names the inputs, `a.jsonl, b.jsonl and 3 more`; `None` for a corpus of vectors only.
-    fn input_names(&self) -> Option<String> {
+    /// Names the inputs, `a.jsonl, b.jsonl and 3 more`.
+    fn input_names(&self) -> String {
         let inputs = &self.manifest.inputs;
         let shown: Vec<&str> = inputs.iter().take(3).map(|input| input.name.as_str()).collect();
         let more = inputs.len() - shown.len();
         let names = shown.join(", ");
-        (!inputs.is_empty()).then(|| if more > 0 { format!("{names} and {more} more") } else { names })
+        if more > 0 { format!("{names} and {more} more") } else { names }
     }
 }

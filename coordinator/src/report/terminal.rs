@@ -122,18 +122,14 @@ impl Sheet<'_> {
     fn read(&self) -> String {
         let (manifest, record) = (&self.report.manifest, &self.report.findings.record);
         let mut text = self.heading("What was read", "");
-        text += &self.paragraph(&match self.report.input_names() {
-            None => format!("{} that came as vectors", counted(manifest.rows, "document")),
-            Some(names) => {
-                let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
-                let lines = counted(manifest.lines(), "line");
-                format!(
-                    "{} from {lines} of {names} ({} blank)",
-                    counted(manifest.rows, "document"),
-                    figures::count(blank)
-                )
-            }
-        });
+        let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
+        text += &self.paragraph(&format!(
+            "{} from {} of {} ({} blank)",
+            counted(manifest.rows, "document"),
+            counted(manifest.lines(), "line"),
+            self.report.input_names(),
+            figures::count(blank)
+        ));
         text += &self.paragraph(&self.refused());
         if record.periods.undated > 0 {
             let undated = counted(record.periods.undated, "document");
@@ -419,7 +415,10 @@ mod tests {
         let undated = terminal(&fixture::undated(), &view(100));
         assert!(undated.contains("35,709 documents without a date") && undated.contains("undated"), "{undated}");
         let tiny = terminal(&fixture::tiny(), &view(100));
-        assert!(tiny.contains("1 document that came as vectors") && tiny.contains("none listed"), "{tiny}");
+        assert!(
+            tiny.contains("1 document from 4 lines of robotics.jsonl.gz (3 blank)") && tiny.contains("none listed"),
+            "{tiny}"
+        );
     }
 
     #[test]

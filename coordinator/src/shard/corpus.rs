@@ -1,7 +1,8 @@
-//! Sources → a corpus in the store: raw shards, then refusals, then the manifest; and vectors that come along.
+//! Sources → a corpus in the store: raw shards, then refusals; and vectors that come along. The manifest is left to
+//! [`super::settle`].
 //!
-//! Invariant: what an earlier attempt left is overwritten or removed before the manifest is written, and every step can
-//! be repeated.
+//! Invariant: what an earlier attempt left is overwritten or removed before there is a manifest, and every step can be
+//! repeated.
 
 use std::sync::Arc;
 
@@ -128,7 +129,7 @@ fn no_row(sources: &Sources, assembled: &Assembled) -> ShardError {
     ShardError::NoRow { inputs: inputs.join(", "), lines, first }
 }
 
-/// Writes refusals and manifest, and removes what a killed attempt left.
+/// Writes refusals, removes what a killed attempt left, and returns the manifest that is still to be written.
 ///
 /// # Errors
 /// The store's.
@@ -140,7 +141,7 @@ pub(super) async fn finish(
 ) -> Result<Manifest, ShardError> {
     assembled.rejected.put(store, &layout::rejected()).await?;
     remove_stale(shards.len(), store).await?;
-    let manifest = Manifest {
+    Ok(Manifest {
         format: FORMAT,
         rows: assembled.tally.rows,
         shards,
@@ -148,13 +149,14 @@ pub(super) async fn finish(
         rejected: assembled.tally.rejected,
         undated: assembled.tally.undated,
         settings: sources.settings.clone(),
-    };
-    store.put(&layout::manifest(), manifest.encode()).await?;
-    Ok(manifest)
+    })
 }
 
-/// Removes raw shards beyond the last one, which a killed attempt on other inputs may have left.
-async fn remove_stale(num_shards: usize, store: &Store) -> Result<(), ShardError> {
+/// Removes raw shards beyond the last one, which an attempt on other inputs may have left.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn remove_stale(num_shards: usize, store: &Store) -> Result<(), ShardError> {
     for object in store.list(&Path::from(RAW_FOLDER)).await? {
         if layout::shard_index(&object.location).is_some_and(|index| index >= num_shards) {
             store.delete(&object.location).await?;
@@ -165,17 +167,15 @@ async fn remove_stale(num_shards: usize, store: &Store) -> Result<(), ShardError
 
 /// Adds the vectors of `sources` to a corpus that is there; tells whether any were missing.
 ///
+/// The file is read even where none are: under the same name it may hold others.
+///
 /// # Errors
-/// Those of [`complete_vectors`] and of writing.
+/// Those of [`complete_vectors`] and of [`NamedVectors::write`].
 pub(super) async fn add_vectors(sources: &Sources, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
-    let Some((_, model)) = &sources.vectors else { return Ok(false) };
-    if (VectorShards { store, model, shards }).are_complete().await? {
-        return Ok(false);
+    match complete_vectors(sources, store, shards, None).await? {
+        Some(vectors) => vectors.write(store, shards).await,
+        None => Ok(false),
     }
-    if let Some(vectors) = complete_vectors(sources, store, shards, None).await? {
-        vectors.write(store, shards).await?;
-    }
-    Ok(true)
 }
 
 /// Vectors for every document, under their name, on scratch disk.
@@ -185,11 +185,11 @@ pub(super) struct NamedVectors {
 }
 
 impl NamedVectors {
-    /// Writes the vector shards that are missing.
+    /// Writes the vector shards that are missing; tells whether there were any.
     ///
     /// # Errors
-    /// [`ShardError::OtherVectors`] and the store's.
-    pub(super) async fn write(&self, store: &Store, shards: &[ShardEntry]) -> Result<(), ShardError> {
+    /// [`ShardError::OtherVectors`], [`ShardError::Disturbed`] and the store's.
+    pub(super) async fn write(&self, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
         VectorShards { store, model: &self.model, shards }.write(&self.vectors).await
     }
 }

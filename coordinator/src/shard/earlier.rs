@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use strata_shared::layout;
 use strata_shared::manifest::Manifest;
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
@@ -53,12 +54,13 @@ fn difference(made: &ShardSettings, asked: &ShardSettings) -> String {
     said.join(", ")
 }
 
-/// Tells whether every raw shard of the manifest is there in its size.
+/// Tells whether every raw shard of the manifest is there in its size, and the refusals where there are any.
 ///
 /// # Errors
 /// The store's.
 pub(super) async fn is_whole(store: &Store, manifest: &Manifest) -> Result<bool, ShardError> {
     let objects = store.list(&object_store::path::Path::from(RAW_FOLDER)).await?;
     let sizes: HashMap<&str, u64> = objects.iter().map(|object| (object.location.as_ref(), object.size)).collect();
-    Ok(manifest.shards.iter().all(|shard| sizes.get(shard.key.as_str()) == Some(&shard.bytes)))
+    let refusals = manifest.rejected == 0 || sizes.contains_key(layout::rejected().as_ref());
+    Ok(refusals && manifest.shards.iter().all(|shard| sizes.get(shard.key.as_str()) == Some(&shard.bytes)))
 }

@@ -120,6 +120,14 @@ pub enum ShardError {
         /// What differs.
         difference: String,
     },
+    /// Raw shards changed while they were in use.
+    #[error(
+        "store {store}: holds other raw shards than this command wrote; give it again when no other one shards into it"
+    )]
+    Disturbed {
+        /// The store's URL.
+        store: String,
+    },
     /// A file of vectors made elsewhere does not fit, or is damaged.
     #[error("vectors {file}: {reason}")]
     Vectors {
@@ -161,7 +169,7 @@ impl Classify for ShardError {
             | Self::Absent { .. }
             | Self::OtherCorpus { .. }
             | Self::OtherVectors { .. } => Exit::Configuration,
-            Self::Read { .. } | Self::Scratch { .. } | Self::Abandoned => Exit::Retry,
+            Self::Read { .. } | Self::Scratch { .. } | Self::Abandoned | Self::Disturbed { .. } => Exit::Retry,
             Self::Truncated { .. }
             | Self::Damaged { .. }
             | Self::Parquet { .. }

@@ -12,16 +12,15 @@ use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::ObjectStoreExt;
 use object_store::path::Path as Key;
 use sha2::{Digest, Sha256};
 use strata_shared::digest;
-use strata_shared::store::Store;
+use strata_shared::store::{Store, StoreError};
 use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
 use super::error::ShardError;
-use super::spool::{ScratchFile, scratch_error};
+use super::spool::{scratch_error, scratch_file};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -104,12 +103,12 @@ impl Input {
     /// Opens it; blocks, and `runtime` serves the reading of objects.
     ///
     /// # Errors
-    /// [`ShardError::Open`] or the store's own.
+    /// [`ShardError::Open`], [`ShardError::Absent`] or the store's own.
     pub(super) fn open(&self, runtime: &Handle, progress: Arc<Progress>) -> Result<Source, ShardError> {
         let reader: Box<dyn Read + Send> = match &self.place {
             Place::Stdin => Box::new(io::stdin()),
             Place::File(path) => Box::new(File::open(path).map_err(|source| open_error(&self.given, source))?),
-            Place::Object { store, key } => Box::new(ObjectReader::open(store, key, runtime.clone())?),
+            Place::Object { store, key } => Box::new(ObjectReader::open(&self.given, store, key, runtime.clone())?),
         };
         Ok(Source {
             input: self.given.clone(),
@@ -209,7 +208,7 @@ impl Source {
     /// # Errors
     /// [`ShardError::Read`], or [`ShardError::Scratch`] where the disk is full.
     pub(super) fn into_scratch(mut self) -> Result<(File, String), ShardError> {
-        let mut file = ScratchFile::unnamed()?;
+        let mut file = scratch_file()?;
         let copied = io::copy(&mut self, &mut file).and_then(|_| file.rewind());
         match copied {
             Ok(()) => Ok((file, self.sha256()?)),
@@ -361,20 +360,16 @@ impl Decoder {
 
 /// An object of a store as blocking reads.
 struct ObjectReader {
-    chunks: BoxStream<'static, object_store::Result<Bytes>>,
+    chunks: BoxStream<'static, Result<Bytes, StoreError>>,
     chunk: Bytes,
     runtime: Handle,
 }
 
 impl ObjectReader {
-    fn open(store: &Store, key: &Key, runtime: Handle) -> Result<Self, ShardError> {
-        let failed = |error: object_store::Error| ShardError::Open {
-            input: format!("{}/{key}", store.url()),
-            source: io::Error::other(error),
-        };
-        let objects = store.objects();
-        let result = runtime.block_on(async { objects.get(key).await }).map_err(failed)?;
-        Ok(Self { chunks: result.into_stream(), chunk: Bytes::new(), runtime })
+    fn open(given: &str, store: &Store, key: &Key, runtime: Handle) -> Result<Self, ShardError> {
+        let chunks = runtime.block_on(store.pieces(key))?;
+        let chunks = chunks.ok_or_else(|| ShardError::Absent { input: given.to_owned() })?;
+        Ok(Self { chunks, chunk: Bytes::new(), runtime })
     }
 }
 
@@ -389,5 +384,37 @@ impl Read for ObjectReader {
         let taken = self.chunk.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&self.chunk.split_to(taken));
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::aws::AmazonS3Builder;
+    use object_store::{ClientOptions, RetryConfig};
+    use strata_shared::exit::{Classify, Exit};
+
+    use super::*;
+    use crate::shard::tests::{memory_store, runtime};
+
+    fn open(store: Store) -> ShardError {
+        let place = Place::Object { store, key: Key::from("a.jsonl") };
+        let input = Input { given: "s3://bucket/a.jsonl".into(), place, bytes: 0 };
+        let opened = input.open(runtime().handle(), Arc::new(Progress::start("shard", "bytes", 0)));
+        opened.err().expect("nothing to open")
+    }
+
+    #[test]
+    fn an_unreachable_store_may_be_tried_again_and_an_absent_object_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let builder =
+            AmazonS3Builder::new().with_bucket_name("bucket").with_endpoint(endpoint).with_skip_signature(true);
+        let builder = builder.with_client_options(ClientOptions::new().with_allow_http(true));
+        let objects = builder.with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() }).build().unwrap();
+        let unreachable = open(Store::new("s3://bucket", Arc::new(objects)));
+        assert_eq!(unreachable.exit(), Exit::Retry, "{unreachable}");
+        let absent = open(memory_store());
+        assert!(matches!(absent, ShardError::Absent { .. }) && absent.exit() == Exit::Configuration, "{absent}");
     }
 }

@@ -22,6 +22,7 @@ mod lines;
 mod reason;
 mod rows;
 mod seen;
+mod settle;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -81,23 +82,25 @@ pub struct Outcome {
 pub async fn run(request: Request, store: &Store) -> Result<Outcome, ShardError> {
     let sources = Sources::find(&request).await?;
     let Some((manifest, _)) = Manifest::read_if_present(store).await? else {
-        return begin(&sources, store).await;
+        return begin(&sources, store, false).await;
     };
     earlier::refuse_another(store, &manifest, &sources).await?;
     if !earlier::is_whole(store, &manifest).await? {
         sources.check_again()?;
-        return begin(&sources, store).await;
+        return begin(&sources, store, true).await;
     }
     let already_done = !corpus::add_vectors(&sources, store, &manifest.shards).await?;
     Ok(Outcome { manifest, already_done, tally: None })
 }
 
-async fn begin(sources: &Sources, store: &Store) -> Result<Outcome, ShardError> {
+/// Shards all inputs; `again` where the store's manifest is of these inputs and some of its shards were lost.
+async fn begin(sources: &Sources, store: &Store, again: bool) -> Result<Outcome, ShardError> {
     let (mut assembled, shards) = corpus::make_shards(sources, store).await?;
     let tally = assembled.tally.clone();
     let lines = std::mem::take(&mut assembled.accepted);
     let vectors = corpus::complete_vectors(sources, store, &shards, Some(lines)).await?;
     let manifest = corpus::finish(assembled, shards, sources, store).await?;
+    let manifest = if again { settle::replace(store, manifest).await? } else { settle::begin(store, manifest).await? };
     if let Some(vectors) = vectors {
         vectors.write(store, &manifest.shards).await?;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -71,6 +71,8 @@ enum DateColumn {
     Time(ArrayRef, ArrayRef),
     /// arXiv's list of versions, and `created` of all of them.
     Versions(ListArray, StringArray),
+    /// Something that is no date.
+    Unreadable(ArrayRef),
 }
 
 impl Rows {
@@ -178,13 +180,13 @@ impl RowBatch {
         let text = |name: &String| {
             batch.column_by_name(name).map_or(Ok(TextColumn::Absent), |column| text_column(input, name, column))
         };
-        let dates = fields.dates.iter().filter_map(|name| Some((name, batch.column_by_name(name)?)));
+        let dates = fields.dates.iter().filter_map(|name| batch.column_by_name(name));
         Ok(Self {
             id: text(&settings.id_field)?,
             title: text(&settings.title_field)?,
             text: text(&settings.text_field)?,
             categories: category_column(input, &settings.category_field, batch)?,
-            dates: dates.map(|(name, column)| date_column(input, name, column)).collect::<Result<_, _>>()?,
+            dates: dates.map(date_column).collect(),
             fields: Arc::clone(fields),
             num_rows: batch.num_rows(),
         })
@@ -277,6 +279,7 @@ impl DateColumn {
                 }
                 Date::of(&Value::Text(created.value(first).into()))
             }
+            Self::Unreadable(column) if column.is_valid(row) => Date::Unreadable,
             _ => Date::Missing,
         }
     }
@@ -336,33 +339,38 @@ fn category_column(input: &str, name: &str, batch: &RecordBatch) -> Result<Categ
     }
 }
 
-fn date_column(input: &str, name: &str, column: &ArrayRef) -> Result<DateColumn, ShardError> {
-    match column.data_type() {
+/// Finds out how a column's dates are spelled; a column that has none that can be read is no reason to refuse a corpus.
+fn date_column(column: &ArrayRef) -> DateColumn {
+    let dates = match column.data_type() {
         // An integer is a year, or a day as YYYYMMDD.
-        kind if is_text(kind) || is_integer(kind) => strings(input, name, column).map(DateColumn::Text),
+        kind if is_text(kind) || is_integer(kind) => texts(column).map(DateColumn::Text),
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
             // Without a zone it means UTC; with one the values are UTC already.
-            let kind = DataType::Timestamp(TimeUnit::Microsecond, None);
-            Ok(DateColumn::Time(Arc::clone(column), converted(input, name, column, &kind)?))
+            let times = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok();
+            times.map(|times| DateColumn::Time(Arc::clone(column), times))
         }
-        DataType::List(item) if matches!(item.data_type(), DataType::Struct(_)) => versions(input, name, column),
-        kind => Err(column_error(input, name, kind, "a timestamp, a date or text")),
-    }
+        DataType::List(item) | DataType::LargeList(item) => versions(column, item),
+        _ => None,
+    };
+    dates.unwrap_or_else(|| DateColumn::Unreadable(Arc::clone(column)))
 }
 
-fn versions(input: &str, name: &str, column: &ArrayRef) -> Result<DateColumn, ShardError> {
-    let lists = column.as_list::<i32>().clone();
-    let created = lists.values().as_struct().column_by_name("created").cloned();
-    let no_created = || column_error(input, name, column.data_type(), "a list of {created} as in the arXiv snapshot");
-    let created = strings(input, name, &created.ok_or_else(no_created)?)?;
-    Ok(DateColumn::Versions(lists, created))
+fn versions(column: &ArrayRef, item: &FieldRef) -> Option<DateColumn> {
+    let lists = cast(column, &DataType::List(Arc::clone(item))).ok()?.as_list::<i32>().clone();
+    let created = texts(lists.values().as_struct_opt()?.column_by_name("created")?)?;
+    Some(DateColumn::Versions(lists, created))
+}
+
+fn texts(column: &ArrayRef) -> Option<StringArray> {
+    cast(column, &DataType::Utf8).ok().map(|texts| texts.as_string::<i32>().clone())
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, LargeStringArray, ListBuilder,
-        StringBuilder, StringViewArray, StructArray, TimestampSecondArray,
+        BooleanArray, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array, LargeStringArray,
+        ListBuilder, StringBuilder, StringViewArray, StructArray, TimestampMillisecondArray, TimestampNanosecondArray,
+        TimestampSecondArray,
     };
     use arrow::datatypes::Int32Type;
     use parquet::arrow::ArrowWriter;
@@ -422,6 +430,11 @@ mod tests {
         let item = Arc::new(Field::new("element", versions.data_type().clone(), true));
         let lists = ListArray::new(item, lengths, Arc::new(versions), None);
         let seconds = TimestampSecondArray::from(vec![Some(86_400), Some(253_400_000_000), None, Some(i64::MAX)]);
+        let large = DataType::LargeList(Arc::new(Field::new("element", lists.value_type(), true)));
+        let zoned = seconds.clone().with_timezone("Europe/Berlin");
+        let nanos =
+            TimestampNanosecondArray::from(vec![Some(86_400_000_000_000), None, None, Some(-86_400_000_000_000)]);
+        let millis = TimestampMillisecondArray::from(vec![Some(86_400_000), None, None, Some(5)]);
         for (name, column, expected, unreadable) in [
             ("created", Arc::new(seconds.clone()) as ArrayRef, [Some(1), None, None, None], 2),
             ("created", Arc::new(seconds.with_timezone("+02:00")), [Some(1), None, None, None], 2),
@@ -438,7 +451,17 @@ mod tests {
                 [Some(365), None, None, Some(2)],
                 2,
             ),
-            ("versions", Arc::new(lists), [Some(13_605), None, None, None], 0),
+            ("versions", Arc::new(lists.clone()), [Some(13_605), None, None, None], 0),
+            ("versions", cast(&lists, &large).unwrap(), [Some(13_605), None, None, None], 0),
+            ("created", Arc::new(zoned), [Some(1), None, None, None], 2),
+            ("created", Arc::new(nanos), [Some(1), None, None, Some(-1)], 0),
+            ("created", Arc::new(millis), [Some(1), None, None, Some(0)], 0),
+            (
+                "created",
+                Arc::new(Date64Array::from(vec![Some(86_400_000), None, None, Some(i64::MIN)])),
+                [Some(1), None, None, None],
+                1,
+            ),
         ] {
             let bench = Bench::new();
             let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
@@ -446,6 +469,23 @@ mod tests {
             let outcome = bench.shard(&[&bench.file("a.parquet", &parquet(columns))]).unwrap();
             assert_eq!(days(&bench), expected, "{name}");
             assert_eq!(outcome.tally.unwrap().unreadable_dates, unreadable, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_holds_no_dates_is_counted_as_unreadable() {
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![Some(2007.0), None]));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None]));
+        let mut words = ListBuilder::new(StringBuilder::new());
+        words.append_value([Some("2007")]);
+        words.append_null();
+        let words: ArrayRef = Arc::new(words.finish());
+        for (name, column) in [("created", &floats), ("update_date", &flags), ("versions", &words)] {
+            let bench = Bench::new();
+            let ids: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+            let columns = vec![("id", Arc::clone(&ids)), ("title", ids), (name, Arc::clone(column))];
+            let tally = bench.shard(&[&bench.file("a.parquet", &parquet(columns))]).unwrap().tally.unwrap();
+            assert_eq!((tally.rows, tally.undated, tally.unreadable_dates), (2, 2, 1), "{name}");
         }
     }
 
@@ -489,7 +529,6 @@ mod tests {
             (vec![("id", &float), ("title", &text)], "column id: found Float64, expected text"),
             (vec![("id", &text), ("title", &float)], "column title: found Float64, expected text"),
             (vec![("id", &text), ("title", &text), ("categories", &float)], "column categories: found Float64"),
-            (vec![("id", &text), ("title", &text), ("created", &float)], "column created: found Float64"),
         ] {
             let bench = Bench::new();
             let columns = columns.into_iter().map(|(name, column)| (name, Arc::clone(column))).collect();

@@ -1,59 +1,29 @@
 //! Bytes of unknown length → one object, hashed as they are written: small ones in memory, large ones on scratch disk.
 //!
-//! Invariant: nothing reaches the store before all bytes are there, and the scratch file goes with the spool.
+//! Invariant: nothing reaches the store before all bytes are there; scratch files are for their owner alone and go with
+//! the spool.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use object_store::path::Path as Key;
 use sha2::{Digest, Sha256};
 use strata_shared::digest;
 use strata_shared::store::Store;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::error::ShardError;
 
 /// Up to this size bytes stay in memory; raw shards of 10,000 abstracts take some 4 MB.
 const MEMORY_BYTES: usize = 12 << 20;
 
-/// A file in the system's folder for such files (`TMPDIR`), removed when this is dropped.
-#[derive(Debug)]
-pub(super) struct ScratchFile {
-    path: PathBuf,
-}
-
-impl ScratchFile {
-    /// Creates an empty file that no other program has.
-    ///
-    /// # Errors
-    /// [`ShardError::Scratch`].
-    pub(super) fn create() -> Result<(Self, File), ShardError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("strata-shard-{}-{count}", std::process::id()));
-            match File::options().read(true).write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((Self { path }, file)),
-                // Left by a killed process of the same number.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(scratch_error(source)),
-            }
-        }
-    }
-
-    /// Creates an empty file that has no name any more, so that it goes with its handle even if the process is killed.
-    ///
-    /// # Errors
-    /// [`ShardError::Scratch`].
-    pub(super) fn unnamed() -> Result<File, ShardError> {
-        Self::create().map(|(_, file)| file)
-    }
-
-    /// Returns where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
+/// Creates a file in the system's folder for such files (`TMPDIR`), without a name and for its owner alone: it goes with
+/// its handle even if the process is killed.
+///
+/// # Errors
+/// [`ShardError::Scratch`].
+pub(super) fn scratch_file() -> Result<File, ShardError> {
+    tempfile::tempfile().map_err(scratch_error)
 }
 
 /// Wraps an error about a scratch file.
@@ -61,18 +31,11 @@ pub(super) fn scratch_error(source: io::Error) -> ShardError {
     ShardError::Scratch { path: std::env::temp_dir().display().to_string(), source }
 }
 
-impl Drop for ScratchFile {
-    fn drop(&mut self) {
-        // Nobody is left to tell, and the system clears this folder.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
 /// Collects the bytes of one object.
 #[derive(Debug)]
 pub(super) struct Spool {
     memory: Vec<u8>,
-    spilled: Option<(ScratchFile, BufWriter<File>)>,
+    spilled: Option<BufWriter<NamedTempFile>>,
     hasher: Sha256,
     bytes: u64,
 }
@@ -81,7 +44,7 @@ pub(super) struct Spool {
 #[derive(Debug)]
 pub(super) struct Spooled {
     memory: Vec<u8>,
-    file: Option<ScratchFile>,
+    file: Option<TempPath>,
     /// How many there are.
     pub(super) bytes: u64,
     /// Their sha256.
@@ -94,14 +57,13 @@ impl Spool {
         Self { memory: Vec::new(), spilled: None, hasher: Sha256::new(), bytes: 0 }
     }
 
-    fn spill(&mut self) -> io::Result<&mut BufWriter<File>> {
-        if self.spilled.is_none() {
-            let (scratch, file) = ScratchFile::create().map_err(io::Error::other)?;
-            let mut writer = BufWriter::new(file);
-            writer.write_all(&std::mem::take(&mut self.memory))?;
-            self.spilled = Some((scratch, writer));
-        }
-        self.spilled.as_mut().map(|(_, writer)| writer).ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn spill(&mut self) -> io::Result<&mut BufWriter<NamedTempFile>> {
+        let mut writer = match self.spilled.take() {
+            Some(writer) => writer,
+            None => BufWriter::new(NamedTempFile::new()?),
+        };
+        writer.write_all(&std::mem::take(&mut self.memory))?;
+        Ok(self.spilled.insert(writer))
     }
 
     /// Completes the object.
@@ -110,9 +72,8 @@ impl Spool {
     /// [`ShardError::Scratch`] where the scratch disk is full.
     pub(super) fn finish(self) -> Result<Spooled, ShardError> {
         let file = match self.spilled {
-            Some((scratch, mut writer)) => {
-                writer.flush().map_err(scratch_error)?;
-                Some(scratch)
+            Some(writer) => {
+                Some(writer.into_inner().map_err(|error| scratch_error(error.into_error()))?.into_temp_path())
             }
             None => None,
         };
@@ -144,9 +105,28 @@ impl Spooled {
     /// The store's.
     pub(super) async fn put(self, store: &Store, key: &Key) -> Result<(), ShardError> {
         match self.file {
-            Some(file) => store.put_file(key, file.path()).await?,
+            Some(file) => store.put_file(key, &file).await?,
             None => store.put(key, self.memory).await?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_spilled_is_for_its_owner_alone() {
+        let mut spool = Spool::new();
+        spool.write_all(b"ab").unwrap();
+        spool.write_all(&vec![b'c'; MEMORY_BYTES]).unwrap();
+        let spooled = spool.finish().unwrap();
+        let file = spooled.file.expect("more than memory may hold");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(std::fs::read(&file).unwrap().starts_with(b"abccc"));
+        assert_eq!(spooled.bytes, MEMORY_BYTES as u64 + 2);
     }
 }

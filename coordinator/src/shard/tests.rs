@@ -14,7 +14,8 @@ use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
 
-use super::{Outcome, Reason, Request, ShardError, VectorsRequest, run};
+use super::corpus::Sources;
+use super::{Outcome, Reason, Request, ShardError, VectorsRequest, begin, run, settle};
 
 /// A folder for inputs, a store in memory, and a way to shard the one into the other.
 pub(super) struct Bench {
@@ -380,6 +381,53 @@ fn what_a_killed_attempt_left_does_not_matter() {
         bench.shard(&[&bench.file("a.jsonl", &corpus(25))]).unwrap();
     }
     assert_eq!(bench.objects(), undisturbed.objects());
+}
+
+/// Shards `input` as a command does that found no corpus in the store.
+fn shard_meanwhile(bench: &Bench, input: &Path) -> Result<Outcome, ShardError> {
+    let inputs = vec![input.display().to_string()];
+    let request = Request { inputs, settings: bench.settings.clone(), vectors: None };
+    runtime().block_on(async { begin(&Sources::find(&request).await?, &bench.store, false).await })
+}
+
+#[test]
+fn of_two_commands_at_once_the_first_keeps_the_store_and_what_the_other_wrote_goes() {
+    let mut bench = Bench::new();
+    bench.settings.rows_per_shard = 10;
+    let input = bench.file("a.jsonl", &[&corpus(25)[..], b"refused\n"].concat());
+    let manifest = bench.shard(&[&input]).unwrap().manifest;
+    let objects = bench.objects();
+    // The last shard of the first corpus, then others, and more of them.
+    let other = bench.file("b.jsonl", &(20..25).chain(100..135).map(line).collect::<String>().into_bytes());
+    let error = shard_meanwhile(&bench, &other).expect_err("too late");
+    assert!(matches!(error, ShardError::OtherCorpus { .. }) && error.exit() == Exit::Configuration, "{error}");
+    for (key, bytes) in bench.objects() {
+        assert!(objects.contains(&(key.clone(), bytes)), "{key}: is the other command's");
+    }
+    assert_eq!(bench.shard(&[&input]).unwrap().manifest, manifest);
+    assert_eq!(bench.objects(), objects);
+}
+
+#[test]
+fn of_two_commands_at_once_on_the_same_inputs_both_succeed() {
+    let bench = Bench::new();
+    let manifest = bench.shard(&[&bench.file("a.jsonl", &corpus(5))]).unwrap().manifest;
+    let objects = bench.objects();
+    let renamed = bench.file("b.jsonl", &corpus(5));
+    assert_eq!(shard_meanwhile(&bench, &renamed).unwrap().manifest, manifest);
+    assert_eq!(bench.objects(), objects);
+}
+
+#[test]
+fn a_corpus_whose_shards_were_overwritten_before_its_manifest_is_not_called_done() {
+    let bench = Bench::new();
+    let manifest = bench.shard(&[&bench.file("a.jsonl", &corpus(5))]).unwrap().manifest;
+    runtime().block_on(async {
+        bench.store.delete(&layout::manifest()).await.unwrap();
+        bench.store.put(&layout::raw_shard(0), "another's").await.unwrap();
+        let error = settle::begin(&bench.store, manifest).await.expect_err("overwritten");
+        assert!(matches!(error, ShardError::Disturbed { .. }) && error.exit() == Exit::Retry, "{error}");
+    });
 }
 
 #[test]

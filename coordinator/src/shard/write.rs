@@ -22,6 +22,10 @@ use super::spool::{Spool, Spooled, scratch_error};
 /// The text after which a row group ends: above what 10,000 abstracts have (13 MB), so that they are one group.
 const PIECE_BYTES: usize = 14 << 20;
 
+/// The text after which a shard ends even if it has few rows: programs read a shard as one batch, whose columns of text
+/// are addressed by 31 bits, and hold it in memory. A document that is larger is a shard of its own.
+const SHARD_BYTES: usize = 256 << 20;
+
 /// The most shards that are encoded at once; each holds a piece, as documents and as columns.
 const MAX_ENCODERS: usize = 4;
 
@@ -46,17 +50,31 @@ pub(super) struct ShardSender {
     open: Option<SyncSender<Piece>>,
     next_index: usize,
     rows_per_shard: usize,
+    bytes_per_shard: usize,
     rows: usize,
-    documents: Vec<Document>,
+    /// The text of the shard so far.
     bytes: usize,
+    documents: Vec<Document>,
+    /// The text of `documents`.
+    piece_bytes: usize,
 }
 
 impl ShardSender {
     /// Returns both ends of the way to the store.
     pub(super) fn new(rows_per_shard: usize) -> (Self, mpsc::Receiver<ShardJob>) {
         let (jobs, receiver) = mpsc::channel(1);
-        let (documents, open) = (Vec::new(), None);
-        (Self { jobs, open, next_index: 0, rows_per_shard, rows: 0, documents, bytes: 0 }, receiver)
+        let sender = Self {
+            jobs,
+            open: None,
+            next_index: 0,
+            rows_per_shard,
+            bytes_per_shard: SHARD_BYTES,
+            rows: 0,
+            bytes: 0,
+            documents: Vec::new(),
+            piece_bytes: 0,
+        };
+        (sender, receiver)
     }
 
     /// Tells whether the shards are no longer written.
@@ -69,12 +87,16 @@ impl ShardSender {
     /// # Errors
     /// [`ShardError::Abandoned`] if the shards are no longer written.
     pub(super) fn push(&mut self, document: Document) -> Result<(), ShardError> {
-        self.bytes +=
-            document.id.len() + document.title.len() + document.abstract_text.len() + document.categories.len();
+        let bytes = text_bytes(&document);
+        if self.rows > 0 && self.bytes + bytes > self.bytes_per_shard {
+            self.send(true)?;
+        }
         self.documents.push(document);
         self.rows += 1;
+        self.bytes += bytes;
+        self.piece_bytes += bytes;
         let last = self.rows == self.rows_per_shard;
-        if last || self.bytes >= PIECE_BYTES { self.send(last) } else { Ok(()) }
+        if last || self.piece_bytes >= PIECE_BYTES { self.send(last) } else { Ok(()) }
     }
 
     /// Ends the last shard.
@@ -91,10 +113,10 @@ impl ShardSender {
             None => self.begin()?,
         };
         let piece = Piece { documents: std::mem::take(&mut self.documents), last };
-        self.bytes = 0;
+        self.piece_bytes = 0;
         pieces.send(piece).map_err(|_| ShardError::Abandoned)?;
         if last {
-            self.rows = 0;
+            (self.rows, self.bytes) = (0, 0);
         } else {
             self.open = Some(pieces);
         }
@@ -109,6 +131,10 @@ impl ShardSender {
         self.jobs.blocking_send(job).map_err(|_| ShardError::Abandoned)?;
         Ok(sender)
     }
+}
+
+const fn text_bytes(document: &Document) -> usize {
+    document.id.len() + document.title.len() + document.abstract_text.len() + document.categories.len()
 }
 
 /// Encodes and writes shards as they come, and lists them in order.
@@ -155,4 +181,33 @@ fn encode(pieces: &Receiver<Piece>) -> Result<(u64, Spooled), ShardError> {
 /// The columns fit their schema by construction, so that only the scratch disk can fail here.
 fn unspooled(error: ParquetError) -> ShardError {
     scratch_error(io::Error::other(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::tests::{memory_store, runtime};
+
+    /// Returns the rows of each shard of documents with this many bytes of text.
+    fn cut(rows_per_shard: usize, bytes_per_shard: usize, documents: &[usize]) -> Vec<u64> {
+        let (sender, jobs) = ShardSender::new(rows_per_shard);
+        let mut sender = ShardSender { bytes_per_shard, ..sender };
+        let documents: Vec<Document> =
+            documents.iter().map(|&bytes| Document { id: "x".repeat(bytes), ..Document::default() }).collect();
+        let sending = std::thread::spawn(move || {
+            documents.into_iter().try_for_each(|document| sender.push(document)).and_then(|()| sender.finish())
+        });
+        let shards = runtime().block_on(write_shards(&memory_store(), jobs)).unwrap();
+        sending.join().unwrap().unwrap();
+        shards.iter().map(|shard| shard.rows).collect()
+    }
+
+    #[test]
+    fn a_shard_ends_at_its_rows_or_its_bytes_whichever_comes_first() {
+        assert_eq!(cut(2, 100, &[10; 5]), [2, 2, 1]);
+        assert_eq!(cut(4, 100, &[50, 50, 1, 99, 1]), [2, 2, 1]);
+        assert_eq!(cut(4, 100, &[1, 1000, 1000, 1, 1, 1, 1]), [1, 1, 1, 4]);
+        // Above the text of one row group, so that the shard's rows are sent before its end is known.
+        assert_eq!(cut(4, PIECE_BYTES + 5, &[PIECE_BYTES, 5, 1, PIECE_BYTES, PIECE_BYTES]), [2, 2, 1]);
+    }
 }

@@ -133,6 +133,7 @@ fn home(topic: &Topic, num_held: usize) -> Home {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::empty_topic::empty_topic;
 
     pub(in crate::compare) fn planted(name: &str, fate: Fate, ids: &[&str]) -> PlantedTopic {
         PlantedTopic {
@@ -146,25 +147,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::compare) fn found(label: i32, size: i64, status: Status) -> Topic {
-        Topic {
-            label,
-            name: format!("topic {label}"),
-            terms: Vec::new(),
-            size,
-            first: None,
-            last: None,
-            peak_period: None,
-            peak_share: None,
-            recent_share: None,
-            fade: None,
-            fade_low: None,
-            fade_high: None,
-            status,
-            top_categories: Vec::new(),
-            representative_ids: Vec::new(),
-            fading_rank: None,
-            emerging_rank: None,
-        }
+        Topic { size, status, ..empty_topic(label) }
     }
 
     fn labels(pairs: &[(&str, i32)]) -> HashMap<String, i32> {

@@ -25,12 +25,11 @@ pub(super) fn front(report: &Report, history: &History) -> Markup {
 }
 
 fn lead(report: &Report, history: &History) -> Markup {
-    let inputs = report.input_names().map(|names| markup!(" from {}", foreign(&names, ID * 3)));
     let span = history.span(0..history.num_complete()).map(|span| markup!(", {}", span));
     markup!(
-        "<strong>{}</strong>{}{}, in <strong>{}</strong>.",
+        "<strong>{}</strong> from {}{}, in <strong>{}</strong>.",
         counted(report.findings.record.rows, "document"),
-        inputs,
+        foreign(&report.input_names(), ID * 3),
         span,
         counted(report.findings.topics.len() as u64, "topic"),
     )

@@ -35,7 +35,7 @@ const ID: usize = 100;
 #[must_use]
 pub fn html(report: &Report) -> String {
     let history = History::new(&report.findings);
-    let title = format!("strata: {}", report.input_names().unwrap_or_else(|| report.findings.record.run.clone()));
+    let title = format!("strata: {}", report.input_names());
     let values = [
         ("policy", policy::policy(STYLE, SCRIPT)),
         ("title", markup!("{}", markup::Attribute(&visible::cut(&title, NAME))).into_string()),

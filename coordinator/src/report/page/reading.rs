@@ -23,9 +23,6 @@ pub(super) fn reading(report: &Report) -> Markup {
 
 fn balance(report: &Report) -> Markup {
     let manifest = &report.manifest;
-    if manifest.inputs.is_empty() {
-        return markup!("{} that came as vectors, without texts.", counted(manifest.rows, "document"));
-    }
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
     markup!(
         "<b>{}</b> = <b>{}</b> + {} refused + {} blank. {} without a date.",
@@ -39,9 +36,6 @@ fn balance(report: &Report) -> Markup {
 
 fn inputs(report: &Report) -> Markup {
     let inputs = &report.manifest.inputs;
-    if inputs.is_empty() {
-        return Markup::default();
-    }
     let rows = inputs.iter().take(INPUTS).map(|input| {
         markup!(
             r#"<tr><th scope="row">{}<code class="digest">{}</code></th><td class="number">{}</td><td class="number">{}</td></tr>"#,

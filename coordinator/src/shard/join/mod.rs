@@ -14,9 +14,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use object_store::path::Path;
+use strata_shared::digest;
 use strata_shared::documents::Documents;
 use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::ShardEntry;
@@ -54,11 +55,8 @@ impl IdRows {
     pub(super) async fn read(store: &Store, shards: &[ShardEntry]) -> Result<Self, ShardError> {
         let num_rows: u64 = shards.iter().map(|shard| shard.rows).sum();
         let mut sorted = Vec::with_capacity(num_rows as usize);
-        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false)]));
         for shard in shards {
-            let key = Path::from(shard.key.as_str());
-            let batch = TableReader::open(store, &key).await?.read(store, &schema).await?;
-            for id in batch.column(0).as_string::<i32>().iter().flatten() {
+            for id in read_ids(store, shard).await?.iter().flatten() {
                 // 2³² documents would have filled terabytes of shards before.
                 sorted.push((seen::hash(id), sorted.len() as u32));
             }
@@ -72,6 +70,12 @@ impl IdRows {
         let found = self.sorted.binary_search_by_key(&hash, |(hash, _)| *hash).ok()?;
         Some(u64::from(self.sorted[found].1))
     }
+}
+
+async fn read_ids(store: &Store, shard: &ShardEntry) -> Result<StringArray, TableError> {
+    let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false)]));
+    let batch = TableReader::open(store, &Path::from(shard.key.as_str())).await?.read(store, &schema).await?;
+    Ok(batch.column(0).as_string().clone())
 }
 
 /// The vector shards of a corpus by one model, those that are there and those to come.
@@ -191,19 +195,6 @@ pub(super) async fn id_of(store: &Store, shards: &[ShardEntry], mut row: u64) ->
 }
 
 impl VectorShards<'_> {
-    /// Tells whether every vector shard is there.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(super) async fn are_complete(&self) -> Result<bool, ShardError> {
-        for index in 0..self.shards.len() {
-            if self.present(index).await?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Opens vector shard `index` where it is there, whole, of this model and of its raw shard.
     async fn present(&self, index: usize) -> Result<Option<VectorShard>, ShardError> {
         let (key, raw) = (layout::vector_shard(self.model, index), &self.shards[index]);
@@ -214,37 +205,54 @@ impl VectorShards<'_> {
         }
     }
 
-    /// Writes the vector shards that are not there yet.
+    /// Writes the vector shards that are not there yet; tells whether there were any.
     ///
     /// # Errors
-    /// [`ShardError::OtherVectors`] where those that are there hold other vectors, and the store's.
-    pub(super) async fn write(&self, complete: &CompleteVectors) -> Result<(), ShardError> {
-        let progress = Progress::start("vectors", "documents", self.shards.iter().map(|shard| shard.rows).sum());
-        let mut first = 0;
-        // One after the other: side by side they would be twice as fast, and take 300 MiB in 384 dimensions.
-        for (index, shard) in self.shards.iter().enumerate() {
-            self.write_shard(index, first, &complete.placed).await?;
-            first += shard.rows;
-            progress.advance(shard.rows);
+    /// [`ShardError::OtherVectors`] where those that are there hold other vectors: nothing is written then.
+    /// [`ShardError::Disturbed`] and the store's.
+    pub(super) async fn write(&self, complete: &CompleteVectors) -> Result<bool, ShardError> {
+        let missing = self.missing(&complete.placed).await?;
+        if missing.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        let rows = missing.iter().map(|(index, _)| self.shards[*index].rows);
+        let progress = Progress::start("vectors", "documents", rows.sum());
+        // One after the other: side by side they would be twice as fast, and take 300 MiB in 384 dimensions.
+        for (index, first) in missing {
+            self.write_shard(index, first, &complete.placed).await?;
+            progress.advance(self.shards[index].rows);
+        }
+        Ok(true)
+    }
+
+    /// Returns each vector shard that is not there, with the global row of its first document.
+    async fn missing(&self, placed: &PlacedVectors) -> Result<Vec<(usize, u64)>, ShardError> {
+        let (mut missing, mut first) = (Vec::new(), 0);
+        for (index, raw) in self.shards.iter().enumerate() {
+            if let Some(shard) = self.present(index).await? {
+                let vectors = placed.read(first, raw.rows as usize)?;
+                if shard.content_sha256() != vectors::content_sha256(&read_ids(self.store, raw).await?, &vectors) {
+                    return Err(ShardError::OtherVectors { key: layout::vector_shard(self.model, index) });
+                }
+            } else {
+                missing.push((index, first));
+            }
+            first += raw.rows;
+        }
+        Ok(missing)
     }
 
     async fn write_shard(&self, index: usize, first: u64, placed: &PlacedVectors) -> Result<(), ShardError> {
         let raw = &self.shards[index];
-        let documents = Documents::read(self.store, &Path::from(raw.key.as_str())).await?;
-        let vectors = placed.read(first, documents.len())?;
-        let key = layout::vector_shard(self.model, index);
-        if let Some(shard) = self.present(index).await? {
-            let ids = documents.columns().column(0).as_string();
-            if shard.content_sha256() != vectors::content_sha256(ids, &vectors) {
-                return Err(ShardError::OtherVectors { key });
-            }
-        } else {
-            let (model, sha256) = (self.model.clone(), raw.sha256.clone());
-            let encode = super::blocking(move || Ok(vectors::encode(&documents, &vectors, &model, &sha256)?));
-            self.store.put(&key, encode.await?).await?;
+        let raw_key = Path::from(raw.key.as_str());
+        if digest::sha256_hex(&self.store.get(&raw_key).await?) != raw.sha256 {
+            return Err(ShardError::Disturbed { store: self.store.url().to_owned() });
         }
+        let documents = Documents::read(self.store, &raw_key).await?;
+        let vectors = placed.read(first, documents.len())?;
+        let (model, sha256) = (self.model.clone(), raw.sha256.clone());
+        let encoded = super::blocking(move || Ok(vectors::encode(&documents, &vectors, &model, &sha256)?)).await?;
+        self.store.put(&layout::vector_shard(self.model, index), encoded).await?;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use strata_shared::vectors::Vectors;
 
 use crate::shard::bits::Bits;
 use crate::shard::error::ShardError;
-use crate::shard::spool::{ScratchFile, scratch_error};
+use crate::shard::spool::{scratch_error, scratch_file};
 
 /// How much is written at once where the vectors come in the documents' order.
 const RUN_BYTES: usize = 1 << 20;
@@ -32,7 +32,7 @@ impl PlacedVectors {
     /// # Errors
     /// [`ShardError::Scratch`].
     pub(super) fn new(num_rows: u64, dim: usize) -> Result<Self, ShardError> {
-        let file = ScratchFile::unnamed()?;
+        let file = scratch_file()?;
         Ok(Self { file, dim, placed: Bits::zeros(num_rows), run: Vec::new(), run_start: 0 })
     }
 

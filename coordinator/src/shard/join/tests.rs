@@ -199,15 +199,17 @@ fn request(file: PathBuf) -> VectorsRequest {
     VectorsRequest { file, model_name: model() }
 }
 
-/// Shards a corpus of three shards with vectors, forgets all but one vector shard, and shards again.
-fn resume(file: &Path, again: &Path) -> (Bench, Result<crate::shard::Outcome, ShardError>) {
+/// Shards a corpus of two shards with vectors, forgets the vector shard `lost`, and shards again.
+fn resume(file: &Path, again: &Path, lost: Option<usize>) -> (Bench, Result<crate::shard::Outcome, ShardError>) {
     let mut bench = with_vectors(file.to_owned());
     bench.settings.rows_per_shard = 2;
     let lines = [&line(0), "refused\n", &line(1), "\n", &line(2), &line(3)].map(str::to_owned).concat();
     let input = bench.file("a.jsonl", lines.as_bytes());
     bench.shard(&[&input]).unwrap();
     let objects = bench.objects();
-    runtime().block_on(bench.store.delete(&layout::vector_shard(&model(), 1))).unwrap();
+    if let Some(index) = lost {
+        runtime().block_on(bench.store.delete(&layout::vector_shard(&model(), index))).unwrap();
+    }
     bench.vectors = Some(request(again.to_owned()));
     let outcome = bench.shard(&[&input]);
     if outcome.is_ok() {
@@ -224,7 +226,7 @@ fn a_killed_join_goes_on_and_a_finished_one_does_nothing() {
     let columns = vec![("id", ids(&["3", "2", "1", "0"])), ("vector", fixed(&ROWS, &DataType::Float32))];
     let table = folder.file("v.parquet", &parquet(columns));
     for file in [array, table] {
-        let (bench, outcome) = resume(&file, &file);
+        let (bench, outcome) = resume(&file, &file, Some(1));
         assert!(!outcome.unwrap().already_done);
         let again = bench.shard(&[&bench.folder.path().join("a.jsonl")]).unwrap();
         assert!(again.already_done);
@@ -237,11 +239,30 @@ fn other_vectors_do_not_go_on_under_the_same_name() {
     let five = [ROWS[0], ROWS[0], ROWS[1], ROWS[2], ROWS[3]];
     let array = folder.file("v.npy", &npy("<f4", "False", "(5, 3)", &floats(&five)));
     let other = folder.file("w.npy", &npy("<f4", "False", "(5, 3)", &floats(&[ROWS[3]; 5])));
-    let (bench, outcome) = resume(&array, &other);
-    let error = outcome.expect_err("other vectors");
-    assert!(matches!(error, ShardError::OtherVectors { .. }) && error.exit() == Exit::Configuration, "{error}");
-    let missing = runtime().block_on(bench.store.get_if_present(&layout::vector_shard(&model(), 1))).unwrap();
-    assert_eq!(missing, None, "no shard of the other vectors is mixed in");
+    for lost in [None, Some(0), Some(1)] {
+        let (bench, outcome) = resume(&array, &other, lost);
+        let error = outcome.expect_err("other vectors");
+        assert!(matches!(error, ShardError::OtherVectors { .. }) && error.exit() == Exit::Configuration, "{error}");
+        for index in 0..2 {
+            let key = layout::vector_shard(&model(), index);
+            let found = runtime().block_on(bench.store.get_if_present(&key)).unwrap();
+            assert_eq!(found.is_none(), lost == Some(index), "{key}: no shard of the other vectors is mixed in");
+        }
+    }
+}
+
+#[test]
+fn vectors_of_raw_shards_that_changed_are_not_written() {
+    let mut bench = Bench::new();
+    let input = bench.file("a.jsonl", [line(0), line(1)].concat().as_bytes());
+    bench.shard(&[&input]).unwrap();
+    let other = Bench::new();
+    other.shard(&[&other.file("b.jsonl", [line(2), line(3)].concat().as_bytes())]).unwrap();
+    let foreign = runtime().block_on(other.store.get(&layout::raw_shard(0))).unwrap();
+    runtime().block_on(bench.store.put(&layout::raw_shard(0), foreign)).unwrap();
+    bench.vectors = Some(request(bench.file("v.npy", &npy("<f4", "False", "(2, 3)", &floats(&ROWS[..2])))));
+    let error = bench.shard(&[&input]).expect_err("other raw shards");
+    assert!(matches!(error, ShardError::Disturbed { .. }) && error.exit() == Exit::Retry, "{error}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, FORMAT};
-use strata_shared::manifest::{Manifest, ShardEntry};
+use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::model::Model;
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
@@ -49,11 +49,12 @@ pub(super) async fn corpus(shards: &[&[&str]]) -> Store {
         entries.push(ShardEntry { key: key.to_string(), rows, bytes: bytes.len() as u64, sha256 });
         store.put(&key, bytes).await.unwrap();
     }
+    let rows = entries.iter().map(|entry| entry.rows).sum();
     let manifest = Manifest {
         format: FORMAT,
-        rows: entries.iter().map(|entry| entry.rows).sum(),
+        rows,
         shards: entries,
-        inputs: Vec::new(),
+        inputs: vec![InputEntry { name: "corpus.jsonl".into(), lines: rows, blank: 0, sha256: String::new() }],
         rejected: 0,
         undated: 0,
         settings: ShardSettings::default(),
