@@ -2,16 +2,16 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use strata_shared::store::Store;
-use strata_tests::binaries;
 use strata_tests::objects;
 use strata_tests::process_group::ProcessGroup;
 use strata_tests::sample_corpus::SampleCorpus;
 
 use super::folder::{Folder, Said};
 
-const LIMIT: std::time::Duration = std::time::Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Puts a worker of the test's making beside a copy of `strata`, and has it reduce.
 fn reduce_with(folder: &Folder, script: &str, mode: u32, flags: &str) -> Said {
@@ -98,12 +98,4 @@ async fn what_is_left_to_embed_is_shared_by_all_workers() {
         assert_eq!(said.lines().filter(has_work).count(), 1, "{worker}:\n{said}");
     }
     assert_eq!(objects::differences(&expected, &objects::read(&store).await.unwrap()), Vec::<String>::new());
-}
-
-#[test]
-fn programs_name_their_flags() {
-    for program in ["strata", "map-worker", "reduce-worker"] {
-        let help = binaries::command(program).unwrap().arg("--help").output().unwrap();
-        assert!(help.status.success() && !help.stdout.is_empty() && help.stderr.is_empty(), "{program}");
-    }
 }
