@@ -49,13 +49,11 @@ pub async fn read_rejections(store: &Store, report: &mut Report) -> Result<(), S
         return Ok(());
     }
     let key = layout::rejected();
-    report.rejections = match store.pieces(&key).await? {
-        Some(pieces) => tally(pieces).await?,
-        None => {
-            tracing::warn!(%key, "the list of refused lines is missing: their reasons are not shown");
-            None
-        }
-    };
+    if let Some(pieces) = store.pieces(&key).await? {
+        report.rejections = tally(pieces).await?;
+    } else {
+        tracing::warn!(%key, "the list of refused lines is missing: their reasons are not shown");
+    }
     Ok(())
 }
 

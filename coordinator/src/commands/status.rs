@@ -75,9 +75,10 @@ async fn look(store: &Store) -> Result<Status, Failure> {
 async fn named_folders<N: FromStr<Err = NameError>>(store: &Store, folder: &Path) -> Result<Vec<N>, Failure> {
     let mut names = Vec::new();
     for name in store.folders(folder).await? {
-        match name.parse() {
-            Ok(name) => names.push(name),
-            Err(_) => tracing::warn!("{folder}/{name}: is left out, since no program of strata names a folder so"),
+        if let Ok(name) = name.parse() {
+            names.push(name);
+        } else {
+            tracing::warn!("{folder}/{name}: is left out, since no program of strata names a folder so");
         }
     }
     Ok(names)
