@@ -2,11 +2,15 @@
 //!
 //! Flags beat environment variables (`STRATA_*`), which beat the configuration file, which beats the defaults here.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use strata_shared::layout::{ModelName, RunName};
-use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes};
+use strata_shared::settings::{
+    DEFAULT_MAX_LINE, DEFAULT_MEMORY, KmeansEngine, PeriodLength, ReduceSettings, SettingError, ShardSettings,
+    parse_bytes,
+};
 use strata_shared::telemetry::LogFormat;
 
 /// Sees a whole corpus at once: which topics died, which are being born, which documents stand alone.
@@ -17,8 +21,11 @@ pub struct CommandLine {
     #[arg(long, env = "STRATA_CONFIG", global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Log lines: plain (with bars on a terminal) or json
-    #[arg(long, env = "STRATA_LOG_FORMAT", global = true, value_name = "FORMAT")]
-    pub log_format: Option<LogFormat>,
+    #[arg(
+        long, env = "STRATA_LOG_FORMAT", global = true, value_name = "FORMAT",
+        default_value = LogFormat::Plain.as_str()
+    )]
+    pub log_format: LogFormat,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -63,6 +70,9 @@ pub struct EmbedCommand {
     /// With what.
     #[command(flatten)]
     pub embed: EmbedFlags,
+    /// On how much of the machine.
+    #[command(flatten)]
+    pub machine: MachineFlags,
 }
 
 /// `strata reduce`.
@@ -74,6 +84,9 @@ pub struct ReduceCommand {
     /// What to find.
     #[command(flatten)]
     pub reduce: ReduceFlags,
+    /// On how much of the machine.
+    #[command(flatten)]
+    pub machine: MachineFlags,
 }
 
 /// `strata run`.
@@ -91,6 +104,9 @@ pub struct RunCommand {
     /// The question.
     #[command(flatten)]
     pub reduce: ReduceFlags,
+    /// On how much of the machine.
+    #[command(flatten)]
+    pub machine: MachineFlags,
 }
 
 /// `strata status`.
@@ -130,28 +146,37 @@ pub struct ShardFlags {
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// Documents a shard
-    #[arg(long, env = "STRATA_ROWS_PER_SHARD", value_name = "N", default_value_t = 10_000)]
+    #[arg(
+        long, env = "STRATA_ROWS_PER_SHARD", value_name = "N",
+        default_value_t = ShardSettings::default().rows_per_shard
+    )]
     pub rows_per_shard: usize,
     /// The longest line that is read
-    #[arg(long, env = "STRATA_MAX_LINE", value_name = "SIZE", default_value = "16MiB")]
+    #[arg(long, env = "STRATA_MAX_LINE", value_name = "SIZE", default_value = DEFAULT_MAX_LINE)]
     pub max_line: String,
     /// The field that names a document
-    #[arg(long, env = "STRATA_ID_FIELD", value_name = "FIELD", default_value = "id")]
+    #[arg(long, env = "STRATA_ID_FIELD", value_name = "FIELD", default_value_t = ShardSettings::default().id_field)]
     pub id_field: String,
     /// The field of the title
-    #[arg(long, env = "STRATA_TITLE_FIELD", value_name = "FIELD", default_value = "title")]
+    #[arg(
+        long, env = "STRATA_TITLE_FIELD", value_name = "FIELD",
+        default_value_t = ShardSettings::default().title_field
+    )]
     pub title_field: String,
     /// The field of the text
-    #[arg(long, env = "STRATA_TEXT_FIELD", value_name = "FIELD", default_value = "abstract")]
+    #[arg(long, env = "STRATA_TEXT_FIELD", value_name = "FIELD", default_value_t = ShardSettings::default().text_field)]
     pub text_field: String,
     /// The field of the date [default: arXiv's `versions[0].created`, else `update_date`]
     #[arg(long, env = "STRATA_DATE_FIELD", value_name = "FIELD")]
     pub date_field: Option<String>,
     /// The field of the categories
-    #[arg(long, env = "STRATA_CATEGORY_FIELD", value_name = "FIELD", default_value = "categories")]
+    #[arg(
+        long, env = "STRATA_CATEGORY_FIELD", value_name = "FIELD",
+        default_value_t = ShardSettings::default().category_field
+    )]
     pub category_field: String,
     /// Vectors made elsewhere (.parquet by id, .npy by row): the map is skipped
-    #[arg(long, env = "STRATA_VECTORS", value_name = "FILE", requires = "model_name")]
+    #[arg(long, env = "STRATA_VECTORS", value_name = "FILE")]
     pub vectors: Option<PathBuf>,
     /// The name of the model that made those vectors
     #[arg(long, env = "STRATA_MODEL_NAME", value_name = "NAME")]
@@ -164,6 +189,7 @@ impl ShardFlags {
     /// # Errors
     /// [`SettingError`] for what makes no sense.
     pub fn settings(&self) -> Result<ShardSettings, SettingError> {
+        self.check_pair()?;
         let settings = ShardSettings {
             rows_per_shard: self.rows_per_shard,
             max_line_bytes: parse_bytes("--max-line", &self.max_line)? as usize,
@@ -174,6 +200,23 @@ impl ShardFlags {
             category_field: self.category_field.clone(),
         };
         settings.check()
+    }
+
+    /// Refuses vectors whose model has no name, and a name for no vectors.
+    fn check_pair(&self) -> Result<(), SettingError> {
+        match (&self.vectors, &self.model_name) {
+            (Some(file), None) => Err(SettingError {
+                name: "--vectors",
+                found: file.display().to_string(),
+                expected: "--model-name NAME with it, the name of the model that made them",
+            }),
+            (None, Some(name)) => Err(SettingError {
+                name: "--model-name",
+                found: name.to_string(),
+                expected: "--vectors FILE with it; a model that embeds here is given by --model and names itself",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -186,12 +229,25 @@ pub struct EmbedFlags {
     /// Worker processes that share the threads of this machine
     #[arg(long, env = "STRATA_WORKERS", value_name = "N", default_value_t = 1)]
     pub workers: usize,
-    /// Threads in all [default: what the cgroup and the affinity mask leave]
-    #[arg(long, env = "STRATA_THREADS", value_name = "N")]
-    pub threads: Option<usize>,
     /// ONNX Runtime's library [default: what deploy/setup.sh installed]
     #[arg(long, env = "STRATA_ONNXRUNTIME", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
+}
+
+/// What workers may take of this machine.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct MachineFlags {
+    /// Threads in all [default: what the cgroup and the affinity mask leave]
+    #[arg(long, env = "STRATA_THREADS", value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl MachineFlags {
+    /// Returns the threads that workers share.
+    #[must_use]
+    pub fn threads(self) -> usize {
+        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
 }
 
 /// What to find, and how.
@@ -207,34 +263,43 @@ pub struct ReduceFlags {
     #[arg(long, env = "STRATA_CLUSTERS", value_name = "K")]
     pub clusters: Option<usize>,
     /// Length of the lonely list
-    #[arg(long, env = "STRATA_LONELY", value_name = "N", default_value_t = 100)]
+    #[arg(long, env = "STRATA_LONELY", value_name = "N", default_value_t = ReduceSettings::default().lonely)]
     pub lonely: usize,
     /// The neighbour by whose distance loneliness is measured
-    #[arg(long, env = "STRATA_LONELY_K", value_name = "K", default_value_t = 5)]
+    #[arg(long, env = "STRATA_LONELY_K", value_name = "K", default_value_t = ReduceSettings::default().lonely_k)]
     pub lonely_k: usize,
     /// Documents of fewer words stay out of the lonely list
-    #[arg(long, env = "STRATA_LONELY_MIN_WORDS", value_name = "N", default_value_t = 0)]
+    #[arg(
+        long, env = "STRATA_LONELY_MIN_WORDS", value_name = "N",
+        default_value_t = ReduceSettings::default().lonely_min_words
+    )]
     pub lonely_min_words: usize,
     /// Length of the periods: year, quarter or month
-    #[arg(long, env = "STRATA_PERIOD", value_name = "PERIOD", default_value = "year")]
+    #[arg(
+        long, env = "STRATA_PERIOD", value_name = "PERIOD",
+        default_value = ReduceSettings::default().period.as_str()
+    )]
     pub period: PeriodLength,
     /// How many complete periods are recent
-    #[arg(long, env = "STRATA_RECENT", value_name = "N", default_value_t = 3)]
+    #[arg(long, env = "STRATA_RECENT", value_name = "N", default_value_t = ReduceSettings::default().recent)]
     pub recent: usize,
     /// The last day covered, YYYY-MM-DD [default: found from the data]
     #[arg(long, env = "STRATA_UNTIL", value_name = "DATE")]
     pub until: Option<String>,
     /// The seed of every draw
-    #[arg(long, env = "STRATA_SEED", value_name = "N", default_value_t = 42)]
+    #[arg(long, env = "STRATA_SEED", value_name = "N", default_value_t = ReduceSettings::default().seed)]
     pub seed: u64,
     /// Memory that must suffice for the reduce, such as 4GiB
-    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = "4GiB")]
+    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = DEFAULT_MEMORY)]
     pub memory: String,
     /// A FAISS factory string [default: by rows and dimensions]
     #[arg(long, env = "STRATA_INDEX", value_name = "FACTORY")]
     pub index: Option<String>,
     /// The k-means engine: matrix or linfa
-    #[arg(long, env = "STRATA_KMEANS", value_name = "ENGINE", default_value = "matrix")]
+    #[arg(
+        long, env = "STRATA_KMEANS", value_name = "ENGINE",
+        default_value = ReduceSettings::default().kmeans.as_str()
+    )]
     pub kmeans: KmeansEngine,
     /// Do a finished run again
     #[arg(long, env = "STRATA_FORCE")]

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
-use strata_shared::exit::{Classify, Exit};
+use strata_shared::exit::{Classify, Exit, Failure};
 
 use crate::command_line::CommandLine;
+use crate::display;
 
 /// A command line with all its sources merged.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Refusal {
                 if error.use_stderr() { Exit::Configuration } else { Exit::Done }
             }
             Self::File(error) => {
-                eprintln!("error: {}", strata_shared::exit::Failure::from(error).chain());
+                display::say(&format!("error: {}", Failure::from(error).chain()));
                 Exit::Configuration
             }
         }
@@ -172,11 +173,17 @@ fn name_of(argument: &Arg) -> String {
     argument.get_long().map_or_else(|| argument.get_id().to_string(), str::to_owned)
 }
 
+/// Returns the arguments of the command and of its subcommands.
+fn all_arguments(command: &clap::Command) -> impl Iterator<Item = &Arg> {
+    std::iter::once(command).chain(command.get_subcommands()).flat_map(clap::Command::get_arguments)
+}
+
 fn known_names() -> BTreeSet<String> {
     let command = CommandLine::command();
-    let all = std::iter::once(&command).chain(command.get_subcommands());
-    let names = all.flat_map(|command| command.get_arguments().map(name_of).collect::<Vec<_>>());
-    names.filter(|name| !matches!(name.as_str(), "config" | "help" | "version" | "json" | "html")).collect()
+    all_arguments(&command)
+        .map(name_of)
+        .filter(|name| !matches!(name.as_str(), "config" | "help" | "version" | "json" | "html"))
+        .collect()
 }
 
 fn with_defaults(command: clap::Command, file: &Settings) -> clap::Command {
@@ -190,13 +197,11 @@ fn with_defaults(command: clap::Command, file: &Settings) -> clap::Command {
 fn values(matches: &ArgMatches, file: &Settings) -> BTreeMap<String, Value> {
     let command = CommandLine::command();
     let mut values = BTreeMap::new();
-    // `strata config` takes no setting of its own: it shows what the other commands would see.
-    for subcommand in command.get_subcommands() {
-        for argument in subcommand.get_arguments() {
-            let name = name_of(argument);
-            if !matches!(name.as_str(), "help" | "json" | "html" | "inputs") {
-                values.entry(name.clone()).or_insert_with(|| value(argument, &name, file));
-            }
+    // `strata config` takes hardly a setting of its own: it shows what the other commands would see.
+    for argument in all_arguments(&command) {
+        let name = name_of(argument);
+        if !matches!(name.as_str(), "config" | "help" | "version" | "json" | "html" | "inputs") {
+            values.entry(name.clone()).or_insert_with(|| value(argument, &name, file));
         }
     }
     if let Some(format) = matches.value_source("log_format")
@@ -226,6 +231,8 @@ fn value(argument: &Arg, name: &str, file: &Settings) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use strata_shared::settings::{ReduceSettings, SettingError, ShardSettings};
+
     use super::*;
     use crate::command_line::Command;
 
@@ -255,6 +262,43 @@ mod tests {
         assert_eq!((command.reduce.seed, command.reduce.lonely), (2, 100));
         assert_eq!(configured.values["clusters"], Value { value: Some("7".into()), source: "file".into() });
         assert_eq!(configured.values["lonely"].source, "default");
+    }
+
+    #[test]
+    fn every_setting_is_shown_whether_given_or_not() {
+        let shown = |words: &[&str]| parse_words(words).expect("a command line").values["log-format"].clone();
+        let value = |value: &str, source: &str| Value { value: Some(value.into()), source: source.into() };
+        assert_eq!(shown(&["strata", "config"]), value("plain", "default"));
+        assert_eq!(shown(&["strata", "config", "--log-format", "json"]), value("json", "command line"));
+    }
+
+    fn shard_settings(words: &[&str]) -> Result<ShardSettings, SettingError> {
+        let Command::Shard(command) = parse_words(words).expect("a command line").command_line.command else {
+            panic!("another command")
+        };
+        command.shard.settings()
+    }
+
+    #[test]
+    fn vectors_and_the_name_of_their_model_are_refused_one_without_the_other() {
+        for lonely in ["vectors = \"v.npy\"\n", "model-name = \"elsewhere\"\n"] {
+            let (_folder, path) = file(lonely);
+            let error = shard_settings(&["strata", "shard", "--store", "s", "--config", &path]).unwrap_err();
+            assert_eq!(error.exit(), Exit::Configuration);
+            assert!(error.to_string().contains("--vectors") && error.to_string().contains("--model-name"), "{error}");
+        }
+        let (_folder, path) = file("model-name = \"elsewhere\"\n");
+        shard_settings(&["strata", "shard", "--store", "s", "--config", &path, "--vectors", "v.npy"]).unwrap();
+        let (_folder, path) = file("vectors = \"v.npy\"\n");
+        shard_settings(&["strata", "shard", "--store", "s", "--config", &path, "--model-name", "elsewhere"]).unwrap();
+    }
+
+    #[test]
+    fn flags_left_out_are_the_default_settings() {
+        assert_eq!(shard_settings(&["strata", "shard", "--store", "s"]), Ok(ShardSettings::default()));
+        let configured = parse_words(&["strata", "reduce", "--store", "s"]).expect("a command line");
+        let Command::Reduce(command) = configured.command_line.command else { panic!("another command") };
+        assert_eq!(command.reduce.settings(), Ok(ReduceSettings::default()));
     }
 
     #[test]

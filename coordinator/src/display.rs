@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strata_shared::telemetry::{LogFormat, LogLine, PROGRESS};
 
+use crate::report::visible;
+
 /// How often a stage says how far it is where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -35,22 +37,23 @@ struct Stage {
     bar: Option<ProgressBar>,
     started: Instant,
     last_line: Option<Instant>,
-    has_ended: bool,
+    /// The total at which the stage was said to be done; another worker's share makes it grow.
+    ended_at: Option<u64>,
 }
 
 impl Stage {
     fn begin(bar: Option<ProgressBar>) -> Self {
-        Self { workers: BTreeMap::new(), bar, started: Instant::now(), last_line: None, has_ended: false }
+        Self { workers: BTreeMap::new(), bar, started: Instant::now(), last_line: None, ended_at: None }
     }
 
-    /// Tells whether a plain line is due: the first one, one now and then, and the last one, once.
+    /// Tells whether a plain line is due: the first one, one now and then, and the last one, once for each total.
     fn is_due(&mut self, done: u64, total: u64) -> bool {
         let ends = done >= total && done > 0;
         let due = self.last_line.is_none_or(|last| last.elapsed() >= PLAIN_INTERVAL) || ends;
-        if self.has_ended || !due {
+        if !due || self.ended_at == Some(total) {
             return false;
         }
-        self.has_ended = ends;
+        self.ended_at = ends.then_some(total);
         self.last_line = Some(Instant::now());
         true
     }
@@ -84,22 +87,20 @@ impl Display {
         }
     }
 
-    /// Shows one line as it is, above the bars.
-    pub fn line(&self, text: &str) {
-        let text = printable(text);
+    /// Shows one line above the bars, its hidden characters as symbols: messages carry text from the corpus.
+    fn line(&self, text: &str) {
+        let text = visible::plain(text);
         let stages = self.lock();
         match stages.values().find_map(|stage| stage.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(&text)),
+            None => say(&text),
         }
     }
 
     fn json(&self, worker: &str, line: &LogLine) {
-        let mut object = serde_json::json!(line);
-        object["program"] = worker.into();
+        let text = json(worker, line);
         let _guard = self.lock();
-        // A closed stderr leaves nothing to say.
-        let _ = writeln!(std::io::stderr(), "{object}");
+        say(&text);
     }
 
     fn progress(&self, worker: &str, name: &str, done: u64, total: u64, unit: &str) {
@@ -109,13 +110,16 @@ impl Display {
         stage.workers.insert(worker.to_owned(), (done, total));
         let (done, total) = stage.sums();
         if let Some(bar) = &stage.bar {
+            if bar.is_finished() && done < total {
+                bar.reset();
+            }
             bar.set_length(total);
             bar.set_position(done);
             if done == total {
                 bar.abandon();
             }
         } else if stage.is_due(done, total) {
-            eprintln!("{}", plain(name, unit, done, total, stage.started.elapsed()));
+            say(&visible::plain(&plain(name, unit, done, total, stage.started.elapsed())));
         }
     }
 
@@ -127,6 +131,19 @@ impl Display {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Stage>> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes a line to stderr; where nobody reads it any more, the work goes on without.
+pub(crate) fn say(line: &str) {
+    // One write, so that lines of several programs do not mix.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Encodes one event of `worker` as an object on one line.
+fn json(worker: &str, line: &LogLine) -> String {
+    let mut object = serde_json::json!(line);
+    object["program"] = worker.into();
+    visible::json(&object.to_string())
 }
 
 fn bar(name: &str, unit: &str) -> ProgressBar {
@@ -155,11 +172,6 @@ fn plain(name: &str, unit: &str, done: u64, total: u64, elapsed: Duration) -> St
     }
 }
 
-/// Shows control characters instead of obeying them: messages carry text from the corpus.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +184,30 @@ mod tests {
     }
 
     #[test]
-    fn escape_sequences_in_messages_are_not_obeyed() {
-        assert_eq!(printable("a\u{1b}[2Jb"), "a\u{FFFD}[2Jb");
+    fn escapes_and_overrides_in_json_messages_are_written_out() {
+        let message = "a\u{1b}[2Jb\u{9b}c\u{202e}d";
+        let line = LogLine {
+            level: "INFO".into(),
+            target: "strata".into(),
+            message: message.into(),
+            stage: None,
+            done: None,
+            total: None,
+            unit: None,
+        };
+        let text = json("map-worker-0", &line);
+        assert!(text.contains(r"a\u001b[2Jb\u009bc\u202ed"), "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((read["message"].as_str(), read["program"].as_str()), (Some(message), Some("map-worker-0")));
+    }
+
+    #[test]
+    fn a_stage_whose_total_grows_has_not_ended() {
+        let mut stage = Stage::begin(None);
+        assert!(stage.is_due(0, 50), "the beginning");
+        assert!(stage.is_due(50, 50), "the end of the one worker that was heard");
+        assert!(!stage.is_due(50, 50), "the same end again");
+        assert!(!stage.is_due(50, 120), "too soon after the last line");
+        assert!(stage.is_due(120, 120), "the end of both");
     }
 }

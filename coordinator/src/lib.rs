@@ -14,16 +14,18 @@ pub mod report;
 pub mod shard;
 pub mod watch;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use strata_shared::exit::{Exit, Failure};
+use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
-use strata_shared::telemetry::LogFormat;
 
-use command_line::{Command, CommandLine};
+use command_line::{Command, RunCommand};
 use commands::Context;
 use configuration::Configured;
 use display::Display;
+use launch::Launcher;
 
 /// Runs the command line `arguments`, the program's name first; returns how the program should end.
 #[must_use]
@@ -32,7 +34,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Exit {
         Ok(configured) => configured,
         Err(refusal) => return refusal.tell(),
     };
-    let display = Arc::new(Display::new(log_format(&configured.command_line)));
+    let display = Arc::new(Display::new(configured.command_line.log_format));
     watch::listen(Arc::clone(&display));
     let done = execute(configured, &display);
     display.finish();
@@ -45,35 +47,48 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Exit {
     }
 }
 
-fn log_format(command_line: &CommandLine) -> LogFormat {
-    command_line.log_format.unwrap_or(LogFormat::Plain)
-}
-
 fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Retry, error))?;
-    runtime.block_on(async {
-        tokio::select! {
-            done = dispatch(configured, display) => done,
-            () = launch::interrupted() => {
-                launch::end_workers().await;
-                Err(Failure::new(Exit::Retry, "interrupted; the same command goes on from here"))
-            }
-        }
-    })
+    let done = runtime.block_on(until_interrupted(configured, display));
+    // Reading or hashing that is under way on a thread must not hold up the end.
+    runtime.shutdown_background();
+    done
 }
 
-async fn dispatch(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
-    let format = log_format(&configured.command_line);
-    let with = |store, url: &str| Context { store, url: url.to_owned(), format, display: Arc::clone(display) };
+/// Does the work; asked to stop, ends the workers first, which are heard until they are gone.
+async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
+    let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
+    let launcher = Arc::new(Launcher::default());
+    let mut work = pin!(dispatch(configured, display, &launcher));
+    tokio::select! {
+        done = &mut work => return done,
+        () = interruptions.asked() => {}
+    }
+    let is_done = tokio::select! {
+        done = &mut work => done.is_ok(),
+        () = launcher.end(interruptions.insisted()) => false,
+    };
+    let interrupted = || Failure::new(Exit::Retry, "interrupted; the same command goes on from here");
+    if is_done { Ok(()) } else { Err(interrupted()) }
+}
+
+async fn dispatch(configured: Configured, display: &Arc<Display>, launcher: &Arc<Launcher>) -> Result<(), Failure> {
+    let with = |store, url: &str| Context {
+        store,
+        url: url.to_owned(),
+        display: Arc::clone(display),
+        launcher: Arc::clone(launcher),
+    };
     let open = |url: &str| Store::open(url).map(|store| with(store, url));
     let open_or_create = |url: &str| Store::open_or_create(url).map(|store| with(store, url));
     match configured.command_line.command {
         Command::Shard(flags) => commands::shard(&open_or_create(&flags.store.store)?, flags.shard).await,
-        Command::Embed(flags) => commands::embed(&open(&flags.store.store)?, &flags.embed).await,
-        Command::Reduce(flags) => commands::reduce(&open(&flags.store.store)?, &flags.reduce).await,
+        Command::Embed(flags) => commands::embed(&open(&flags.store.store)?, &flags.embed, flags.machine).await,
+        Command::Reduce(flags) => commands::reduce(&open(&flags.store.store)?, &flags.reduce, flags.machine).await,
         Command::Run(flags) => {
-            commands::run(&open_or_create(&flags.store.store)?, flags.shard, &flags.embed, &flags.reduce).await
+            let RunCommand { store, shard, embed, reduce, machine } = *flags;
+            commands::run(&open_or_create(&store.store)?, shard, &embed, &reduce, machine).await
         }
         Command::Status(flags) => commands::status(&open(&flags.store.store)?, flags.json).await,
         Command::Report(flags) => commands::report(&open(&flags.store.store)?, &flags.report).await,

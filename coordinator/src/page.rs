@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use strata_shared::documents::Documents;
-use strata_shared::exit::{Exit, Failure};
+use strata_shared::exit::Failure;
 use strata_shared::findings::Findings;
 use strata_shared::layout::{self, RunName, run_file};
 use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{Latest, RunError, RunRecord};
-use strata_shared::store::Store;
+use strata_shared::store::{Store, StoreError};
 use strata_shared::table::TableError;
 
 use crate::report::{self, Report};
@@ -18,7 +19,8 @@ use crate::report::{self, Report};
 /// Raw shards that are read at once for the titles of representative documents.
 const SHARDS_AT_ONCE: usize = 4;
 
-/// Reads everything that the report of `run` shows; of the newest finished run where none is named.
+/// Reads what the report of `run` shows; of the newest finished run where none is named. Titles and refusals, which not
+/// every report shows, are left out.
 ///
 /// # Errors
 /// No finished run, or one whose objects cannot be read.
@@ -30,9 +32,7 @@ pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure
     let record = RunRecord::read(store, &run).await?;
     let findings = Findings::read(store, &run, record).await?;
     let (manifest, _) = Manifest::read(store).await?;
-    let rejections = rejections(store).await?;
-    let titles = titles(store, &manifest, report::representative_ids(&findings)).await?;
-    Ok(Report { findings, manifest, rejections, titles })
+    Ok(Report { findings, manifest, rejections: None, titles: BTreeMap::new() })
 }
 
 async fn newest(store: &Store) -> Result<RunName, Failure> {
@@ -40,16 +40,38 @@ async fn newest(store: &Store) -> Result<RunName, Failure> {
     Ok(found.ok_or_else(|| RunError::Missing { key: layout::latest() })?)
 }
 
-/// Counts the refused lines by reason, or `None` where the store has no list of them.
-async fn rejections(store: &Store) -> Result<Option<Vec<(String, u64)>>, Failure> {
-    let key = layout::rejected();
-    let Some(mut pieces) = store.pieces(&key).await? else { return Ok(None) };
-    let damaged = |error| Failure::new(Exit::Data, error);
-    let mut tally = report::Tally::default();
-    while let Some(piece) = pieces.try_next().await? {
-        tally.add(&piece).map_err(damaged)?;
+/// Adds the refused lines by reason, unless they are there; a list that is damaged or gone stays out, and is warned of.
+///
+/// # Errors
+/// The store's own.
+pub async fn read_rejections(store: &Store, report: &mut Report) -> Result<(), StoreError> {
+    if report.rejections.is_some() || report.manifest.rejected == 0 {
+        return Ok(());
     }
-    tally.finish().map(Some).map_err(damaged)
+    let key = layout::rejected();
+    if let Some(pieces) = store.pieces(&key).await? {
+        report.rejections = tally(pieces).await?;
+    } else {
+        tracing::warn!(%key, "the list of refused lines is missing: their reasons are not shown");
+    }
+    Ok(())
+}
+
+async fn tally(
+    mut pieces: impl Stream<Item = Result<Bytes, StoreError>> + Unpin,
+) -> Result<Option<Vec<(String, u64)>>, StoreError> {
+    let mut tally = report::Tally::default();
+    let mut counted = Ok(());
+    while let (Ok(()), Some(piece)) = (&counted, pieces.try_next().await?) {
+        counted = tally.add(&piece);
+    }
+    match counted.and_then(|()| tally.finish()) {
+        Ok(reasons) => Ok(Some(reasons)),
+        Err(error) => {
+            tracing::warn!("{error}: the reasons for refusals are not shown");
+            Ok(None)
+        }
+    }
 }
 
 async fn titles(
@@ -68,13 +90,30 @@ async fn titles(
     Ok(titles.into_iter().flatten().collect())
 }
 
-/// Draws the page of `run` into its folder, then announces the run as the newest.
+/// Draws the page, for which refusals and the titles of representative documents are read.
+///
+/// # Errors
+/// They cannot be read.
+pub async fn draw(store: &Store, report: &mut Report) -> Result<String, Failure> {
+    read_rejections(store, report).await?;
+    report.titles = titles(store, &report.manifest, report::representative_ids(&report.findings)).await?;
+    Ok(report::html(report))
+}
+
+/// Announces the finished `run` as the newest, and draws its page into its folder: once, since a page that is there says
+/// that its run was announced, and asking for an older run again does not make it the newest.
 ///
 /// # Errors
 /// The run cannot be read, or the store not written.
 pub async fn publish(store: &Store, run: &RunName) -> Result<Report, Failure> {
-    let report = read(store, Some(run.clone())).await?;
-    store.put(&layout::in_run(run, run_file::REPORT), report::html(&report).into_bytes()).await?;
-    Latest::write(store, run).await?;
+    let mut report = read(store, Some(run.clone())).await?;
+    let page = layout::in_run(run, run_file::REPORT);
+    if store.head(&page).await?.is_none() {
+        let drawn = draw(store, &mut report).await?;
+        Latest::write(store, run).await?;
+        store.put(&page, drawn.into_bytes()).await?;
+    } else if store.head(&layout::latest()).await?.is_none() {
+        Latest::write(store, run).await?;
+    }
     Ok(report)
 }

@@ -115,6 +115,18 @@ pub fn vectors_of(model: &ModelName) -> Path {
     Path::from(format!("vectors/{model}"))
 }
 
+/// Where the list of shards with this digest is that map-workers of `model` share.
+#[must_use]
+pub fn work_list(model: &ModelName, digest: &str) -> Path {
+    Path::from(format!("work/{model}/{digest}.json"))
+}
+
+/// The folder of the lists of shards that map-workers of `model` share.
+#[must_use]
+pub fn work_lists(model: &ModelName) -> Path {
+    Path::from(format!("work/{model}"))
+}
+
 /// The folder of all runs.
 #[must_use]
 pub fn runs() -> Path {

@@ -53,6 +53,12 @@ pub struct ShardSettings {
     pub category_field: String,
 }
 
+/// The longest line that is read, unless told otherwise, as people write it.
+pub const DEFAULT_MAX_LINE: &str = "16MiB";
+
+/// Memory that must suffice for a reduce, unless told otherwise, as people write it.
+pub const DEFAULT_MEMORY: &str = "4GiB";
+
 impl Default for ShardSettings {
     fn default() -> Self {
         Self {

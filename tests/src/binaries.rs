@@ -49,7 +49,12 @@ fn sources(listed: &str) -> Vec<PathBuf> {
 /// # Errors
 /// As [`path`].
 pub fn command(name: &str) -> anyhow::Result<Command> {
-    let mut command = Command::new(path(name)?);
+    Ok(without_settings(Command::new(path(name)?)))
+}
+
+/// Takes the settings that the environment may hold from a command.
+#[must_use]
+pub fn without_settings(mut command: Command) -> Command {
     for (variable, _) in std::env::vars_os() {
         let text = variable.to_string_lossy();
         let is_setting = text.starts_with("STRATA_") || text.starts_with("AWS_") || text == "JOB_COMPLETION_INDEX";
@@ -58,7 +63,7 @@ pub fn command(name: &str) -> anyhow::Result<Command> {
         }
     }
     command.env("NO_COLOR", "1");
-    Ok(command)
+    command
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! `strata status`: what is there, missing or stale, stage by stage.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde::Serialize;
-use strata_shared::exit::{Exit, Failure};
-use strata_shared::layout::{self, ModelName, RunName};
+use strata_shared::exit::{Classify, Exit, Failure};
+use strata_shared::layout::{self, ModelName, NameError, RunName};
 use strata_shared::manifest::Manifest;
-use strata_shared::run_record::{Latest, RunRecord};
+use strata_shared::run_record::{Latest, RunError, RunRecord};
 use strata_shared::store::Store;
 use strata_shared::vectors::VectorShard;
 
@@ -51,9 +52,9 @@ pub async fn status(context: &Context, json: bool) -> Result<(), Failure> {
 async fn look(store: &Store) -> Result<Status, Failure> {
     let (manifest, sha256) = Manifest::read(store).await?;
     let mut models = BTreeMap::new();
-    for model in store.folders(&layout::vectors()).await? {
-        let progress = vectors(store, &manifest, &ModelName::new(&model)?).await?;
-        models.insert(model, progress);
+    for model in named_folders(store, &layout::vectors()).await? {
+        let findings = vectors(store, &manifest, &model).await?;
+        models.insert(model.to_string(), findings.into_iter().collect::<Progress>());
     }
     let nothing = Progress { missing: manifest.shards.len(), ..Progress::default() };
     let all = models.values().copied().reduce(|a, b| Progress {
@@ -66,8 +67,32 @@ async fn look(store: &Store) -> Result<Status, Failure> {
         vectors: all.unwrap_or(nothing),
         runs: runs(store, &sha256).await?,
     };
-    let latest = Latest::read(store).await?.map(|run| run.to_string());
+    let latest = latest(store).await?.map(|run| run.to_string());
     Ok(Status { rows: manifest.rows, shards: manifest.shards.len(), stages, models, latest })
+}
+
+/// Returns the names of the folders in `folder`, and warns of those that no program here has made.
+async fn named_folders<N: FromStr<Err = NameError>>(store: &Store, folder: &Path) -> Result<Vec<N>, Failure> {
+    let mut names = Vec::new();
+    for name in store.folders(folder).await? {
+        if let Ok(name) = name.parse() {
+            names.push(name);
+        } else {
+            tracing::warn!("{folder}/{name}: is left out, since no program of strata names a folder so");
+        }
+    }
+    Ok(names)
+}
+
+/// Reads which run is the newest, and warns where that cannot be read.
+async fn latest(store: &Store) -> Result<Option<RunName>, Failure> {
+    match Latest::read(store).await {
+        Err(error @ (RunError::Unreadable { .. } | RunError::Name(_))) => {
+            tracing::warn!("{}: {error}", layout::latest());
+            Ok(None)
+        }
+        read => Ok(read?),
+    }
 }
 
 async fn raw(store: &Store, manifest: &Manifest) -> Result<Progress, Failure> {
@@ -81,30 +106,33 @@ async fn raw(store: &Store, manifest: &Manifest) -> Result<Progress, Failure> {
     Ok(manifest.shards.iter().map(|shard| (Path::from(shard.key.as_str()), shard.bytes)).map(judge).collect())
 }
 
-/// Judges the vectors of every shard by `model`.
+/// Judges the vectors of every shard by `model`, in the manifest's order.
 ///
 /// # Errors
 /// A store that cannot be read.
-pub(super) async fn vectors(store: &Store, manifest: &Manifest, model: &ModelName) -> Result<Progress, Failure> {
+pub(super) async fn vectors(store: &Store, manifest: &Manifest, model: &ModelName) -> Result<Vec<Finding>, Failure> {
     let findings = futures::stream::iter(manifest.shards.iter().enumerate())
         .map(|(index, shard)| async move {
             let key = layout::vector_shard(model, index);
             Finding::of(VectorShard::open(store, &key, model, &shard.sha256, shard.rows as usize).await)
         })
         .buffered(FOOTERS_AT_ONCE);
-    let findings: Vec<Finding> = findings.try_collect().await?;
-    Ok(findings.into_iter().collect())
+    Ok(findings.try_collect().await?)
 }
 
-/// Judges every run: finished over this corpus, begun, or over another corpus.
+/// Judges every run: finished over this corpus, begun, or over another corpus or with a record that cannot be read.
 async fn runs(store: &Store, manifest_sha256: &str) -> Result<Progress, Failure> {
     let mut findings = Vec::new();
-    for run in store.folders(&layout::runs()).await? {
-        let record = RunRecord::read_if_present(store, &RunName::new(&run)?).await?;
-        findings.push(match record {
-            None => Finding::Missing,
-            Some(record) if record.manifest_sha256 == manifest_sha256 => Finding::Done,
-            Some(_) => Finding::Stale,
+    for run in named_folders(store, &layout::runs()).await? {
+        findings.push(match RunRecord::read_if_present(store, &run).await {
+            Ok(None) => Finding::Missing,
+            Ok(Some(record)) if record.manifest_sha256 == manifest_sha256 => Finding::Done,
+            Ok(Some(_)) => Finding::Stale,
+            Err(error) if error.exit() == Exit::Data => {
+                tracing::warn!("{error}");
+                Finding::Stale
+            }
+            Err(error) => return Err(error.into()),
         });
     }
     Ok(findings.into_iter().collect())
@@ -115,13 +143,13 @@ async fn runs(store: &Store, manifest_sha256: &str) -> Result<Progress, Failure>
 /// # Errors
 /// None or several.
 pub(super) async fn only_model(store: &Store) -> Result<ModelName, Failure> {
-    let models = store.folders(&layout::vectors()).await?;
+    let models: Vec<ModelName> = named_folders(store, &layout::vectors()).await?;
     match models.as_slice() {
-        [model] => Ok(ModelName::new(model)?),
+        [model] => Ok(model.clone()),
         [] => Err(Failure::new(Exit::Configuration, "the store holds no vectors; run `strata embed` first")),
         _ => {
-            let reason =
-                format!("the store holds vectors of several models; choose with --vectors-of: {}", models.join(", "));
+            let models = models.iter().map(ModelName::as_str).collect::<Vec<_>>().join(", ");
+            let reason = format!("the store holds vectors of several models; choose with --vectors-of: {models}");
             Err(Failure::new(Exit::Configuration, reason))
         }
     }

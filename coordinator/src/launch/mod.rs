@@ -2,14 +2,4 @@
 
 mod process;
 
-pub use process::{LaunchError, Worker, end_workers, run_workers};
-
-/// Waits for the signals by which people and supervisors ask a program to stop.
-pub async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
+pub use process::{LaunchError, Launcher, Worker};

@@ -1,30 +1,35 @@
 //! Workers as processes of this machine: started, listened to, tried again where a retry may mend it.
 //!
 //! Invariant: no worker outlives the command that started it, unless the command itself is killed outright; such a worker
-//! only finishes what is harmless to finish twice.
+//! only finishes what is harmless to finish twice. Once workers are being ended, none is started any more.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use strata_shared::exit::{Classify, Exit, Failure};
+use strata_shared::signals;
 use strata_shared::telemetry::LogLine;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, ChildStderr, Command};
 
 use crate::display::Display;
 
 /// How often a worker is started again after an end that a retry may mend.
 const MAX_RETRIES: u32 = 2;
 
-/// How long workers have to stop by themselves.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long workers have to stop by themselves: what they take for it, and a little to say so.
+const GRACE: Duration = signals::GRACE.saturating_add(Duration::from_secs(5));
 
-/// The workers that run now.
-static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+/// How long killed workers may take to be gone; one that the system holds up goes when it lets go.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the list of running workers is looked at while they end.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Why a worker did no work.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +42,19 @@ pub enum LaunchError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// It may not be executed.
+    #[error("{}: may not be executed; make it executable, or put a worker that is beside strata", path.display())]
+    NotExecutable {
+        /// What was tried.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// It cannot be started or listened to.
-    #[error("{program}: cannot be run")]
+    #[error("{}: cannot be run", path.display())]
     Run {
-        /// The program.
-        program: &'static str,
+        /// What was tried.
+        path: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
@@ -53,13 +66,29 @@ pub enum LaunchError {
         /// What its end means.
         exit: Exit,
     },
+    /// Workers are being ended.
+    #[error("{program}: is not started, since workers are being ended")]
+    Stopping {
+        /// The program.
+        program: &'static str,
+    },
+}
+
+impl LaunchError {
+    fn start(program: &'static str, path: PathBuf, source: std::io::Error) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::NotFound => Self::Missing { program, source },
+            std::io::ErrorKind::PermissionDenied => Self::NotExecutable { path, source },
+            _ => Self::Run { path, source },
+        }
+    }
 }
 
 impl Classify for LaunchError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Missing { .. } => Exit::Configuration,
-            Self::Run { .. } => Exit::Retry,
+            Self::Missing { .. } | Self::NotExecutable { .. } => Exit::Configuration,
+            Self::Run { .. } | Self::Stopping { .. } => Exit::Retry,
             Self::Ended { exit, .. } => *exit,
         }
     }
@@ -84,63 +113,131 @@ pub struct Worker {
     pub arguments: Vec<String>,
 }
 
-/// Runs all `workers` side by side until each has ended.
-///
-/// # Errors
-/// The gravest end of them: configuration before data before a retry.
-pub async fn run_workers(workers: Vec<Worker>, display: &Display) -> Result<(), Failure> {
-    let ends = futures::future::join_all(workers.iter().map(|worker| run_with_retries(worker, display))).await;
-    let severity = |failure: &LaunchError| match failure.exit() {
-        Exit::Configuration => 2,
-        Exit::Data => 1,
-        Exit::Retry | Exit::Done => 0,
-    };
-    match ends.into_iter().filter_map(Result::err).max_by_key(severity) {
-        Some(gravest) => Err(gravest.into()),
-        None => Ok(()),
+/// Runs workers, and ends them when the command is to end.
+#[derive(Debug, Default)]
+pub struct Launcher {
+    /// The process ids of the workers that run now; none of them was waited for, so that each still means its worker.
+    running: Mutex<BTreeSet<u32>>,
+    is_stopping: AtomicBool,
+}
+
+impl Launcher {
+    /// Runs all `workers` side by side until each has ended.
+    ///
+    /// # Errors
+    /// The gravest end of them: configuration before data before a retry.
+    pub async fn run(&self, workers: Vec<Worker>, display: &Display) -> Result<(), Failure> {
+        let runs = workers.iter().map(|worker| self.run_with_retries(worker, display));
+        let ends = futures::future::join_all(runs).await;
+        let severity = |failure: &LaunchError| match failure.exit() {
+            Exit::Configuration => 2,
+            Exit::Data => 1,
+            Exit::Retry | Exit::Done => 0,
+        };
+        match ends.into_iter().filter_map(Result::err).max_by_key(severity) {
+            Some(gravest) => Err(gravest.into()),
+            None => Ok(()),
+        }
+    }
+
+    async fn run_with_retries(&self, worker: &Worker, display: &Display) -> Result<(), LaunchError> {
+        for attempt in 0.. {
+            match self.run_once(worker, display).await {
+                Err(error) if error.is_transient() && attempt < MAX_RETRIES && !self.is_stopping() => {
+                    let wait = Duration::from_secs(1 << attempt);
+                    tracing::warn!("{error}; trying again in {} s", wait.as_secs());
+                    tokio::time::sleep(wait).await;
+                }
+                end => return end,
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_once(&self, worker: &Worker, display: &Display) -> Result<(), LaunchError> {
+        let program = worker.program;
+        if self.is_stopping() {
+            return Err(LaunchError::Stopping { program });
+        }
+        let mut child = start(worker)?;
+        let _registration = Registration::new(self, child.id());
+        if let Some(stderr) = child.stderr.take() {
+            listen(worker, stderr, display).await;
+        }
+        let status = child.wait().await.map_err(|source| LaunchError::Run { path: program.into(), source })?;
+        match Exit::from_code(status.code()) {
+            Exit::Done => Ok(()),
+            exit => Err(LaunchError::Ended { program, exit }),
+        }
+    }
+
+    /// Asks every running worker to stop, waits for them, and kills those that do not, at once when `insisted` is over.
+    ///
+    /// Whoever polls [`run`](Self::run) must go on doing so meanwhile: it hears what the workers say, and that they end.
+    pub async fn end(&self, insisted: impl Future<Output = ()>) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        if !self.running().is_empty() {
+            tracing::warn!("asked to stop: workers finish what they are writing; ask again to end them at once");
+        }
+        self.send(Signal::TERM);
+        tokio::select! {
+            () = self.all_ended() => return,
+            () = insisted => {}
+            () = tokio::time::sleep(GRACE) => {}
+        }
+        self.send(Signal::KILL);
+        let _ = tokio::time::timeout(GONE_WITHIN, self.all_ended()).await;
+    }
+
+    async fn all_ended(&self) {
+        while !self.running().is_empty() {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        for id in self.running().iter().filter_map(|&id| Pid::from_raw(id.cast_signed())) {
+            // It may have ended in between, which is what was asked.
+            let _ = kill_process(id, signal);
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn run_with_retries(worker: &Worker, display: &Display) -> Result<(), LaunchError> {
-    for attempt in 0.. {
-        match run_once(worker, display).await {
-            Err(error) if error.is_transient() && attempt < MAX_RETRIES => {
-                let wait = Duration::from_secs(1 << attempt);
-                tracing::warn!("{error}; trying again in {} s", wait.as_secs());
-                tokio::time::sleep(wait).await;
-            }
-            end => return end,
-        }
-    }
-    Ok(())
+fn start(worker: &Worker) -> Result<Child, LaunchError> {
+    let path = find(worker.program);
+    let child = Command::new(&path).args(&worker.arguments).stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
+    child.map_err(|source| LaunchError::start(worker.program, path, source))
 }
 
-async fn run_once(worker: &Worker, display: &Display) -> Result<(), LaunchError> {
-    let program = worker.program;
-    let mut child = Command::new(find(program))
-        .args(&worker.arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => LaunchError::Missing { program, source },
-            _ => LaunchError::Run { program, source },
-        })?;
-    let _registration = Registration::new(child.id());
-    if let Some(stderr) = child.stderr.take() {
-        let mut lines = BufReader::new(stderr).split(b'\n');
-        while let Ok(Some(line)) = lines.next_segment().await {
-            let line = String::from_utf8_lossy(&line);
-            match LogLine::parse(&line) {
-                Some(parsed) => display.show(&format!("{program}-{}", worker.index), &parsed),
-                None => display.line(&line),
-            }
-        }
+/// Shows what a worker says, until it says no more.
+async fn listen(worker: &Worker, stderr: ChildStderr, display: &Display) {
+    let name = format!("{}-{}", worker.program, worker.index);
+    let mut lines = BufReader::new(stderr).split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        let line = String::from_utf8_lossy(&line);
+        let parsed = LogLine::parse(&line).unwrap_or_else(|| foreign(&name, &line));
+        display.show(&name, &parsed);
     }
-    let status = child.wait().await.map_err(|source| LaunchError::Run { program, source })?;
-    match Exit::from_code(status.code()) {
-        Exit::Done => Ok(()),
-        exit => Err(LaunchError::Ended { program, exit }),
+}
+
+/// Wraps a line that is no log line, such as one by a library that prints for itself.
+fn foreign(name: &str, line: &str) -> LogLine {
+    LogLine {
+        level: "INFO".into(),
+        target: name.into(),
+        message: line.trim_end_matches('\r').into(),
+        stage: None,
+        done: None,
+        total: None,
+        unit: None,
     }
 }
 
@@ -151,47 +248,60 @@ fn find(program: &str) -> PathBuf {
 }
 
 /// Keeps a process on the list of those running while it lives.
-struct Registration(Option<u32>);
+struct Registration<'a> {
+    launcher: &'a Launcher,
+    id: Option<u32>,
+}
 
-impl Registration {
-    fn new(id: Option<u32>) -> Self {
-        running().extend(id);
-        Self(id)
+impl<'a> Registration<'a> {
+    fn new(launcher: &'a Launcher, id: Option<u32>) -> Self {
+        launcher.running().extend(id);
+        Self { launcher, id }
     }
 }
 
-impl Drop for Registration {
+impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.0 {
-            running().remove(&id);
+        if let Some(id) = self.id {
+            self.launcher.running().remove(&id);
         }
     }
 }
 
-fn running() -> std::sync::MutexGuard<'static, BTreeSet<u32>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
+#[cfg(test)]
+mod tests {
+    use strata_shared::telemetry::LogFormat;
 
-/// Asks every running worker to stop, waits for them, and ends those that do not.
-pub async fn end_workers() {
-    let ids: Vec<Pid> = running().iter().filter_map(|&id| Pid::from_raw(id.cast_signed())).collect();
-    send(&ids, Signal::TERM);
-    let started = tokio::time::Instant::now();
-    while ids.iter().any(|&id| is_alive(id)) && started.elapsed() < GRACE {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    use super::*;
+
+    /// A process that passes signals by, and says so once it does.
+    fn stubborn() -> Worker {
+        let script = "trap '' TERM; echo ready >&2; while :; do sleep 0.05; done";
+        Worker { program: "sh", index: 0, arguments: vec!["-c".into(), script.into()] }
     }
-    send(&ids, Signal::KILL);
-}
 
-fn send(ids: &[Pid], signal: Signal) {
-    for &id in ids.iter().filter(|&&id| is_alive(id)) {
-        // It may have ended in between, which is what was asked.
-        let _ = kill_process(id, signal);
+    #[tokio::test]
+    async fn whoever_insists_has_workers_killed_and_none_is_started_after_that() {
+        let (launcher, display) = (Launcher::default(), Display::new(LogFormat::Json));
+        let run = launcher.run(vec![stubborn()], &display);
+        let end = async {
+            while launcher.running().is_empty() {
+                tokio::time::sleep(TICK).await;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            launcher.end(tokio::time::sleep(Duration::from_millis(100))).await;
+        };
+        let (done, ()) = tokio::time::timeout(GRACE, futures::future::join(run, end)).await.expect("an end");
+        assert_eq!(done.expect_err("a killed worker").exit(), Exit::Retry);
+        let refused = launcher.run(vec![stubborn()], &display).await.expect_err("a refusal");
+        assert!(refused.chain().contains("is not started"), "{refused}");
     }
-}
 
-/// A process that has ended but was not waited for yet counts as ended.
-fn is_alive(id: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).is_some_and(|state| state != 'Z')
+    #[test]
+    fn a_worker_that_may_not_be_executed_is_a_matter_of_configuration() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = LaunchError::start("map-worker", "/opt/strata/map-worker".into(), denied);
+        assert_eq!(error.exit(), Exit::Configuration);
+        assert!(error.to_string().contains("/opt/strata/map-worker"), "{error}");
+    }
 }

@@ -13,7 +13,7 @@ mod page;
 mod tally;
 mod terminal;
 mod text_table;
-mod visible;
+pub(crate) mod visible;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -78,7 +78,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
 }
 
 /// Returns the text with a symbol for each hidden character.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
@@ -100,7 +100,7 @@ pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
 /// Returns JSON with its hidden characters written as `\uXXXX`: the same value, which a terminal does not obey.
 ///
 /// Layout (line feeds, indentation) stays: in JSON a raw line feed is never part of a string.
-pub(super) fn json(encoded: &str) -> String {
+pub(crate) fn json(encoded: &str) -> String {
     let mut safe = String::with_capacity(encoded.len());
     for character in encoded.chars() {
         if character == '\n' || !is_hidden(character) {

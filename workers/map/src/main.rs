@@ -5,18 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::Parser;
 use strata_map::{Config, batch};
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::settings::SettingError;
+use strata_shared::signals::{self, Interruptions};
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
-use tokio::signal::unix::{SignalKind, signal};
-
-/// How long a batch or a write that has begun may take once somebody asked the program to stop; Kubernetes kills after 30 s.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// The variable in which an Indexed Job of Kubernetes numbers its pods.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -107,26 +103,23 @@ fn start(arguments: &Arguments) -> Result<(), Failure> {
 
 async fn work(config: Config, store: &str) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    let interrupted = interruption(Arc::clone(&stop))?;
+    let interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
     let store = Store::open(store)?;
     tokio::select! {
-        result = strata_map::run(config, store, stop) => result,
-        () = interrupted => Err(Failure::new(Exit::Retry, "stopped by a signal; run it again to go on where it was")),
+        result = strata_map::run(config, store, Arc::clone(&stop)) => result,
+        () = interruption(interruptions, &stop) => {
+            Err(Failure::new(Exit::Retry, "stopped by a signal; run it again to go on where it was"))
+        }
     }
 }
 
-/// Sets `stop` at the first SIGINT or SIGTERM and ends a while later, or at the second.
-fn interruption(stop: Arc<AtomicBool>) -> Result<impl Future<Output = ()>, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Retry, error));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        tracing::warn!("asked to stop: finishing what is being written");
-        stop.store(true, Ordering::Relaxed);
-        tokio::select! {
-            _ = interrupt.recv() => {},
-            _ = terminate.recv() => {},
-            () = tokio::time::sleep(GRACE) => {},
-        }
-    })
+/// Sets `stop` once somebody asks for it, and ends a while later, or once somebody insists.
+async fn interruption(mut interruptions: Interruptions, stop: &AtomicBool) {
+    interruptions.asked().await;
+    tracing::warn!("asked to stop: finishing what is being written");
+    stop.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = interruptions.insisted() => {}
+        () = tokio::time::sleep(signals::GRACE) => {}
+    }
 }

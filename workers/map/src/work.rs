@@ -5,26 +5,16 @@
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use serde::{Deserialize, Serialize};
 use strata_shared::exit::{Classify, Exit};
 use strata_shared::layout::{self, FORMAT, ModelName};
 use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::store::{Store, StoreError};
 use strata_shared::table::TableError;
 use strata_shared::vectors::VectorShard;
+use strata_shared::work_list::WorkList;
 
 /// How many vector shards are looked at at a time.
 const CONCURRENT_LOOKS: usize = 16;
-
-/// The shards that tasks share, as a launcher writes it when some are done already.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WorkList {
-    /// The version of this format.
-    pub format: u32,
-    /// Indexes into the manifest's shards.
-    pub shards: Vec<usize>,
-}
 
 /// Which part of the work list is this task's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use clap::Parser;
 use strata_reduce::Config;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
-use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, parse_bytes};
+use strata_shared::settings::{DEFAULT_MEMORY, KmeansEngine, PeriodLength, ReduceSettings, parse_bytes};
+use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
 
@@ -27,34 +28,34 @@ struct Arguments {
     #[arg(long, env = "STRATA_CLUSTERS", value_name = "K")]
     clusters: Option<usize>,
     /// Length of the lonely list
-    #[arg(long, env = "STRATA_LONELY", default_value_t = 100)]
+    #[arg(long, env = "STRATA_LONELY", default_value_t = ReduceSettings::default().lonely)]
     lonely: usize,
     /// The neighbour by whose distance loneliness is measured
-    #[arg(long, env = "STRATA_LONELY_K", default_value_t = 5)]
+    #[arg(long, env = "STRATA_LONELY_K", default_value_t = ReduceSettings::default().lonely_k)]
     lonely_k: usize,
     /// Documents of fewer words stay out of the lonely list
-    #[arg(long, env = "STRATA_LONELY_MIN_WORDS", value_name = "N", default_value_t = 0)]
+    #[arg(long, env = "STRATA_LONELY_MIN_WORDS", value_name = "N", default_value_t = ReduceSettings::default().lonely_min_words)]
     lonely_min_words: usize,
     /// Length of the periods: year, quarter or month
-    #[arg(long, env = "STRATA_PERIOD", default_value = "year")]
+    #[arg(long, env = "STRATA_PERIOD", default_value = ReduceSettings::default().period.as_str())]
     period: PeriodLength,
     /// How many complete periods are recent
-    #[arg(long, env = "STRATA_RECENT", default_value_t = 3)]
+    #[arg(long, env = "STRATA_RECENT", default_value_t = ReduceSettings::default().recent)]
     recent: usize,
     /// The last day covered, YYYY-MM-DD [default: found from the data]
     #[arg(long, env = "STRATA_UNTIL", value_name = "DATE")]
     until: Option<String>,
     /// The seed of every draw
-    #[arg(long, env = "STRATA_SEED", default_value_t = 42)]
+    #[arg(long, env = "STRATA_SEED", default_value_t = ReduceSettings::default().seed)]
     seed: u64,
     /// Memory that must suffice, such as 4GiB
-    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = "4GiB")]
+    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = DEFAULT_MEMORY)]
     memory: String,
     /// A FAISS factory string [default: by rows and dimensions]
     #[arg(long, env = "STRATA_INDEX", value_name = "FACTORY")]
     index: Option<String>,
     /// The k-means engine: matrix or linfa
-    #[arg(long, env = "STRATA_KMEANS", default_value = "matrix")]
+    #[arg(long, env = "STRATA_KMEANS", default_value = ReduceSettings::default().kmeans.as_str())]
     kmeans: KmeansEngine,
     /// Threads [default: what the cgroup and the affinity mask leave]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
@@ -110,20 +111,30 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| Failure::new(Exit::Retry, error))?;
     let store = arguments.store.clone();
     let config = arguments.config()?;
-    runtime.block_on(async {
-        let work = strata_reduce::run(config, Store::open(&store)?);
-        tokio::select! {
-            done = work => done.map(drop),
-            () = interrupted() => Err(Failure::new(Exit::Retry, "interrupted; the same command goes on from here")),
-        }
-    })
+    let scratch = scratch_folder()?;
+    let done = runtime.block_on(work(config, &store));
+    // Arithmetic that is under way on a thread must not hold up the end, nor leave its files behind.
+    runtime.shutdown_background();
+    drop(scratch);
+    done
 }
 
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+async fn work(config: Config, store: &str) -> Result<(), Failure> {
+    let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
+    let store = Store::open(store)?;
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+        done = strata_reduce::run(config, store) => done.map(drop),
+        () = interruptions.asked() => {
+            Err(Failure::new(Exit::Retry, "stopped by a signal; a reduce that was not finished begins anew"))
+        }
     }
+}
+
+/// Makes a folder in `TMPDIR` for all temporary files of this process, which goes with what it returns.
+fn scratch_folder() -> Result<tempfile::TempDir, Failure> {
+    let folder = tempfile::Builder::new().prefix("strata-reduce-").tempdir();
+    let folder = folder.map_err(|error| Failure::new(Exit::Retry, error))?;
+    // Set once, and nobody has asked for a temporary folder before.
+    let _ = tempfile::env::override_temp_dir(folder.path());
+    Ok(folder)
 }

@@ -1,0 +1,10 @@
+//! The command line as people and scripts meet it: what the real programs say, and how they end.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod findings;
+mod folder;
+mod interruptions;
+mod settings;
+mod streams;
+mod workers;
