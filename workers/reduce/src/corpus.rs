@@ -71,19 +71,15 @@ impl ShardRows {
     }
 }
 
-/// The shards of a corpus in row order, read ahead.
+/// The shards of a corpus in row order, read ahead; for threads that may block.
 #[derive(Debug)]
 pub struct ShardStream(mpsc::Receiver<Result<Result<ShardRows, TableError>, JoinError>>);
 
-impl ShardStream {
-    /// Waits for the next shard on a thread that may block; `None` after the last.
-    ///
-    /// # Errors
-    /// [`TableError`] for a shard that cannot be read any more.
-    ///
-    /// # Panics
-    /// As the reader of the shard did.
-    pub fn next(&mut self) -> Option<Result<ShardRows, TableError>> {
+impl Iterator for ShardStream {
+    type Item = Result<ShardRows, TableError>;
+
+    /// Waits for the next shard, and panics as its reader did.
+    fn next(&mut self) -> Option<Self::Item> {
         match self.0.blocking_recv()? {
             Ok(rows) => Some(rows),
             // A reader that did not panic was cancelled: the program is ending.
@@ -314,11 +310,11 @@ impl VectorSource for CorpusSource {
     }
 
     fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), TableError> {
-        let mut shards = {
+        let shards = {
             let _runtime = self.handle.enter();
             self.corpus.stream(false)
         };
-        while let Some(rows) = shards.next() {
+        for rows in shards {
             let rows = rows?;
             let block = Block { first_row: rows.first_row, vectors: rows.matrix(), ids: &rows.ids };
             if visit(block).is_break() {

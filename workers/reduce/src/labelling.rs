@@ -183,14 +183,10 @@ impl Counting {
         })
     }
 
-    fn finish(
-        mut self,
-        mut shards: ShardStream,
-        labels: &mpsc::Sender<(usize, Vec<u8>)>,
-    ) -> Result<Labelling, Failure> {
+    fn finish(mut self, shards: ShardStream, labels: &mpsc::Sender<(usize, Vec<u8>)>) -> Result<Labelling, Failure> {
         let vocabulary = Arc::clone(&self.vocabulary);
         let counts = TermCounts::new(&vocabulary, self.centroids.len());
-        while let Some(rows) = shards.next() {
+        for rows in shards {
             let rows = rows?;
             let assigned = self.take(&rows, &counts)?;
             let encoded = encode_labels(&rows, assigned)?;

@@ -90,9 +90,9 @@ impl Reader {
         }
     }
 
-    fn read(mut self, mut shards: ShardStream) -> Result<Read, Failure> {
+    fn read(mut self, shards: ShardStream) -> Result<Read, Failure> {
         let mut seen = 0;
-        while let Some(rows) = shards.next() {
+        for rows in shards {
             let rows = rows?;
             self.take(&rows)?;
             seen += rows.vectors.len();
