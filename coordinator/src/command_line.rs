@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::{
-    DEFAULT_MAX_LINE, DEFAULT_MEMORY, KmeansEngine, PeriodLength, ReduceSettings, SettingError, ShardSettings,
-    parse_bytes,
+    DEFAULT_MAX_LINE, DEFAULT_MEMORY, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError,
+    ShardSettings, parse_bytes,
 };
 use strata_shared::telemetry::LogFormat;
 
@@ -227,8 +227,8 @@ pub struct EmbedFlags {
     #[arg(long, env = "STRATA_MODEL", value_name = "DIR|URL")]
     pub model: Option<String>,
     /// Worker processes that share the threads of this machine
-    #[arg(long, env = "STRATA_WORKERS", value_name = "N", default_value_t = 1)]
-    pub workers: usize,
+    #[arg(long, env = "STRATA_WORKERS", value_name = "N", default_value = "1")]
+    pub workers: Parallelism,
     /// ONNX Runtime's library [default: what deploy/setup.sh installed]
     #[arg(long, env = "STRATA_ONNXRUNTIME", value_name = "FILE")]
     pub onnxruntime: Option<PathBuf>,
@@ -239,14 +239,15 @@ pub struct EmbedFlags {
 pub struct MachineFlags {
     /// Threads in all [default: what the cgroup and the affinity mask leave]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    pub threads: Option<Parallelism>,
 }
 
 impl MachineFlags {
     /// Returns the threads that workers share.
     #[must_use]
     pub fn threads(self) -> usize {
-        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+        let asked = self.threads.map(Parallelism::get);
+        asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
-use object_store::path::Path;
 use strata_shared::documents::Documents;
 use strata_shared::exit::Failure;
 use strata_shared::findings::Findings;
-use strata_shared::layout::{self, RunName, run_file};
+use strata_shared::layout::{self, ModelName, RunName, run_file};
 use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{Latest, RunError, RunRecord};
 use strata_shared::store::{Store, StoreError};
@@ -16,7 +15,7 @@ use strata_shared::table::TableError;
 
 use crate::report::{self, Report};
 
-/// Raw shards that are read at once for the titles of representative documents.
+/// Vector shards that are read at once for the titles of representative documents.
 const SHARDS_AT_ONCE: usize = 4;
 
 /// Reads what the report of `run` shows; of the newest finished run where none is named. Titles and refusals, which not
@@ -74,15 +73,17 @@ async fn tally(
     }
 }
 
+/// Reads titles out of the vector shards, of which the reduce has made sure; raw shards may have gone by then.
 async fn titles(
     store: &Store,
-    manifest: &Manifest,
+    model: &ModelName,
+    num_shards: usize,
     wanted: BTreeSet<String>,
 ) -> Result<BTreeMap<String, String>, TableError> {
     let wanted = &wanted;
-    let shards = futures::stream::iter(&manifest.shards)
+    let shards = futures::stream::iter(0..num_shards)
         .map(|shard| async move {
-            let key = Path::from(shard.key.as_str());
+            let key = layout::vector_shard(model, shard);
             Documents::read_titles(store, &key, |id| wanted.contains(id)).await
         })
         .buffered(SHARDS_AT_ONCE);
@@ -96,7 +97,9 @@ async fn titles(
 /// They cannot be read.
 pub async fn draw(store: &Store, report: &mut Report) -> Result<String, Failure> {
     read_rejections(store, report).await?;
-    report.titles = titles(store, &report.manifest, report::representative_ids(&report.findings)).await?;
+    let model = ModelName::new(&report.findings.record.vectors_of)?;
+    let wanted = report::representative_ids(&report.findings);
+    report.titles = titles(store, &model, report.manifest.shards.len(), wanted).await?;
     Ok(report::html(report))
 }
 

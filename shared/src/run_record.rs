@@ -3,6 +3,8 @@
 //! Invariant: everything here is a function of the inputs and the parameters. Times, memory and hosts are in
 //! `measurements.json`.
 
+use std::collections::BTreeMap;
+
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -122,9 +124,14 @@ pub enum RunError {
     /// The store did not give it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The run's name is not safe.
-    #[error(transparent)]
-    Name(#[from] NameError),
+    /// The newest run's name is not safe.
+    #[error("{key}: names a run that cannot be (edited by hand?)")]
+    Name {
+        /// The key of the object that names it.
+        key: Path,
+        /// What is wrong with the name.
+        source: NameError,
+    },
     /// There is no such finished run.
     #[error("{key}: is missing; no such finished run (`strata status` lists them)")]
     Missing {
@@ -132,7 +139,7 @@ pub enum RunError {
         key: Path,
     },
     /// The record is not JSON of this shape.
-    #[error("{key}: is not a record that this program reads (edited by hand?)")]
+    #[error("{key}: is not a record that this program reads (edited by hand?); `strata reduce --force` makes it anew")]
     Unreadable {
         /// The record's key.
         key: Path,
@@ -153,8 +160,8 @@ impl Classify for RunError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
-            Self::Name(_) | Self::Missing { .. } => Exit::Configuration,
-            Self::Unreadable { .. } | Self::Format { .. } => Exit::Data,
+            Self::Missing { .. } => Exit::Configuration,
+            Self::Name { .. } | Self::Unreadable { .. } | Self::Format { .. } => Exit::Data,
         }
     }
 }
@@ -183,6 +190,24 @@ impl RunRecord {
         }
     }
 
+    /// Returns the first object of the run that is missing or of another size than the record says, and how it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be listed.
+    pub async fn first_damaged(&self, store: &Store, run: &RunName) -> Result<Option<String>, StoreError> {
+        let listed = store.list(&layout::run(run)).await?;
+        let sizes: BTreeMap<String, u64> =
+            listed.into_iter().map(|object| (object.location.to_string(), object.size)).collect();
+        let damaged = self.outputs.iter().find_map(|output| match sizes.get(&output.key) {
+            None => Some(format!("{} is missing", output.key)),
+            Some(size) if *size != output.bytes => {
+                Some(format!("{} has {size} bytes, expected {}", output.key, output.bytes))
+            }
+            Some(_) => None,
+        });
+        Ok(damaged)
+    }
+
     /// Encodes the record as indented JSON.
     ///
     /// # Panics
@@ -203,8 +228,11 @@ impl Latest {
     pub async fn read(store: &Store) -> Result<Option<RunName>, RunError> {
         let key = layout::latest();
         let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
-        let latest: Self = serde_json::from_slice(&bytes).map_err(|source| RunError::Unreadable { key, source })?;
-        Ok(Some(RunName::new(&latest.run)?))
+        match serde_json::from_slice::<Self>(&bytes).map(|latest| RunName::new(&latest.run)) {
+            Ok(Ok(run)) => Ok(Some(run)),
+            Ok(Err(source)) => Err(RunError::Name { key, source }),
+            Err(source) => Err(RunError::Unreadable { key, source }),
+        }
     }
 
     /// Announces `run` as the newest finished run.

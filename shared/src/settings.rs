@@ -3,6 +3,8 @@
 //! Command lines, environment variables and configuration files all end in these structs; what can change a result is
 //! recorded from them in the manifest and in `run.json`.
 
+use std::num::NonZeroUsize;
+
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Classify, Exit};
@@ -243,6 +245,29 @@ impl ReduceSettings {
     }
 }
 
+/// The most threads that anybody may ask for: more than any machine has, and few enough to be started.
+const MAX_THREADS: usize = 1024;
+
+/// A number of threads or of workers, 1 to 1024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parallelism(NonZeroUsize);
+
+impl Parallelism {
+    /// Returns the number.
+    #[must_use]
+    pub const fn get(self) -> NonZeroUsize {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Parallelism {
+    type Err = SettingError;
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS);
+        number.map(Self).ok_or_else(|| SettingError { name: "--threads", found: text.into(), expected: "1 to 1024" })
+    }
+}
+
 /// Reads a size such as `4GiB`, `500 MB`, `16M` or `1024`: decimal units for `KB`, binary ones for `K` and `KiB`.
 ///
 /// # Errors
@@ -281,6 +306,14 @@ mod tests {
         }
         for text in ["", "GiB", "4 parsecs", "-1", "1e400"] {
             assert!(parse_bytes("--memory", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn threads_are_as_many_as_can_be_started() {
+        assert_eq!("1024".parse().map(|threads: Parallelism| threads.get().get()), Ok(1024));
+        for text in ["0", "1025", "100000", "99999999999999999999", "-1", "two", ""] {
+            assert!(text.parse::<Parallelism>().is_err(), "{text}");
         }
     }
 

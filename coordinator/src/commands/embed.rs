@@ -52,7 +52,7 @@ pub(super) async fn embed_with(
 ) -> Result<(), Failure> {
     let (manifest, _) = Manifest::read(&context.store).await?;
     let findings = status::vectors(&context.store, &manifest, &model.name).await?;
-    if let Some(plan) = EmbedPlan::new(flags.workers, machine.threads(), &findings) {
+    if let Some(plan) = EmbedPlan::new(flags.workers.get().get(), machine.threads(), &findings) {
         let list = if plan.needs_list { Some(write_list(&context.store, &model.name, &plan).await?) } else { None };
         let task = |index| map_worker(context, flags, &model.folder, &plan, list.as_ref(), index);
         context.launcher.run((0..plan.num_workers).map(task).collect(), &context.display).await?;

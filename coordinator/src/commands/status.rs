@@ -87,8 +87,8 @@ async fn named_folders<N: FromStr<Err = NameError>>(store: &Store, folder: &Path
 /// Reads which run is the newest, and warns where that cannot be read.
 async fn latest(store: &Store) -> Result<Option<RunName>, Failure> {
     match Latest::read(store).await {
-        Err(error @ (RunError::Unreadable { .. } | RunError::Name(_))) => {
-            tracing::warn!("{}: {error}", layout::latest());
+        Err(error @ (RunError::Unreadable { .. } | RunError::Name { .. })) => {
+            tracing::warn!("{error}");
             Ok(None)
         }
         read => Ok(read?),
@@ -126,8 +126,14 @@ async fn runs(store: &Store, manifest_sha256: &str) -> Result<Progress, Failure>
     for run in named_folders(store, &layout::runs()).await? {
         findings.push(match RunRecord::read_if_present(store, &run).await {
             Ok(None) => Finding::Missing,
-            Ok(Some(record)) if record.manifest_sha256 == manifest_sha256 => Finding::Done,
-            Ok(Some(_)) => Finding::Stale,
+            Ok(Some(record)) if record.manifest_sha256 != manifest_sha256 => Finding::Stale,
+            Ok(Some(record)) => match record.first_damaged(store, &run).await? {
+                None => Finding::Done,
+                Some(damage) => {
+                    tracing::warn!("{damage}: `strata reduce --run {run}` makes it again");
+                    Finding::Stale
+                }
+            },
             Err(error) if error.exit() == Exit::Data => {
                 tracing::warn!("{error}");
                 Finding::Stale

@@ -4,6 +4,7 @@
 //! only finishes what is harmless to finish twice. Once workers are being ended, none is started any more.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,9 @@ const GRACE: Duration = signals::GRACE.saturating_add(Duration::from_secs(5));
 
 /// How long killed workers may take to be gone; one that the system holds up goes when it lets go.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV: what programs end themselves by whose code is broken.
+const BROKEN: [i32; 5] = [4, 6, 7, 8, 11];
 
 /// How often the list of running workers is looked at while they end.
 const TICK: Duration = Duration::from_millis(20);
@@ -66,6 +70,17 @@ pub enum LaunchError {
         /// What its end means.
         exit: Exit,
     },
+    /// A signal ended it, which it could not tell itself.
+    #[error(
+        "{program} was ended by signal {signal}{}; the same command goes on from here",
+        if BROKEN.contains(signal) { " (a broken library or model, such as ONNX Runtime's?)" } else { "" }
+    )]
+    Killed {
+        /// The program.
+        program: &'static str,
+        /// The signal's number.
+        signal: i32,
+    },
     /// Workers are being ended.
     #[error("{program}: is not started, since workers are being ended")]
     Stopping {
@@ -88,7 +103,7 @@ impl Classify for LaunchError {
     fn exit(&self) -> Exit {
         match self {
             Self::Missing { .. } | Self::NotExecutable { .. } => Exit::Configuration,
-            Self::Run { .. } | Self::Stopping { .. } => Exit::Retry,
+            Self::Run { .. } | Self::Killed { .. } | Self::Stopping { .. } => Exit::Retry,
             Self::Ended { exit, .. } => *exit,
         }
     }
@@ -165,9 +180,10 @@ impl Launcher {
             listen(worker, stderr, display).await;
         }
         let status = child.wait().await.map_err(|source| LaunchError::Run { path: program.into(), source })?;
-        match Exit::from_code(status.code()) {
-            Exit::Done => Ok(()),
-            exit => Err(LaunchError::Ended { program, exit }),
+        match (Exit::from_code(status.code()), status.signal()) {
+            (Exit::Done, _) => Ok(()),
+            (_, Some(signal)) => Err(LaunchError::Killed { program, signal }),
+            (exit, None) => Err(LaunchError::Ended { program, exit }),
         }
     }
 

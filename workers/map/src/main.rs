@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use strata_map::{Config, batch};
 use strata_shared::exit::{Exit, Failure};
-use strata_shared::settings::SettingError;
+use strata_shared::settings::{Parallelism, SettingError};
 use strata_shared::signals::{self, Interruptions};
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
@@ -38,7 +38,7 @@ struct Arguments {
     work_list: Option<String>,
     /// Threads, each with a copy of the model in memory [default: as many as the CPU quota and the affinity mask allow]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    threads: Option<Parallelism>,
     /// ONNX Runtime's library [default: `ORT_DYLIB_PATH`, else what deploy/setup.sh installed, else the system's]
     #[arg(long, env = "STRATA_ONNXRUNTIME", value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
@@ -57,7 +57,7 @@ impl Arguments {
             task_index: self.task_index()?,
             task_count: self.task_count.get(),
             work_list: self.work_list.as_deref().map(Into::into),
-            num_threads: self.threads,
+            num_threads: self.threads.map(Parallelism::get),
             onnxruntime: self.onnxruntime.clone(),
             token_budget: self.token_budget,
         })

@@ -47,33 +47,50 @@ use survey::Survey;
 pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     let corpus = Corpus::open(store, config.vectors_of.clone()).await?;
     let run = config.run_name(&corpus);
-    if !config.force && is_finished(&config, &corpus, &run).await? {
+    let earlier = if config.force { Earlier::ToBeReplaced } else { earlier(&config, &corpus, &run).await? };
+    if earlier == Earlier::Whole {
         tracing::info!(%run, "is finished already: nothing to do");
         return Ok(run);
     }
     let corpus = corpus.open_shards().await?;
     config.check(&corpus)?;
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
-    let record = reduce(&config, corpus.clone(), &run).await?;
+    let record = reduce(&config, corpus.clone(), &run, earlier).await?;
     corpus.store().put(&layout::in_run(&run, run_file::RECORD), record.encode()).await?;
     tracing::info!(%run, topics = record.clusters.found, lonely = record.lonely.listed, "reduce is finished");
     Ok(run)
 }
 
-/// Tells whether `run` is finished with the same parameters.
-async fn is_finished(config: &Config, corpus: &Corpus, run: &RunName) -> Result<bool, Failure> {
-    let Some(record) = RunRecord::read_if_present(corpus.store(), run).await? else { return Ok(false) };
+/// What there is of a run before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    /// No record: the run was never finished.
+    Unfinished,
+    /// A record whose objects are to be made again.
+    ToBeReplaced,
+    /// A finished run, with all that its record names.
+    Whole,
+}
+
+/// Looks for a finished `run` with the same parameters.
+async fn earlier(config: &Config, corpus: &Corpus, run: &RunName) -> Result<Earlier, Failure> {
+    let Some(record) = RunRecord::read_if_present(corpus.store(), run).await? else { return Ok(Earlier::Unfinished) };
     let same = record.parameters == config.settings
         && record.manifest_sha256 == corpus.manifest_sha256()
         && record.vectors_of == corpus.model().as_str();
-    if same { Ok(true) } else { Err(ReduceError::OtherRun { run: run.clone() }.into()) }
+    if !same {
+        return Err(ReduceError::OtherRun { run: run.clone() }.into());
+    }
+    let Some(damage) = record.first_damaged(corpus.store(), run).await? else { return Ok(Earlier::Whole) };
+    tracing::warn!(%run, "was finished, but {damage}: it is made again");
+    Ok(Earlier::ToBeReplaced)
 }
 
-async fn reduce(config: &Config, corpus: Corpus, run: &RunName) -> Result<RunRecord, Failure> {
+async fn reduce(config: &Config, corpus: Corpus, run: &RunName, earlier: Earlier) -> Result<RunRecord, Failure> {
     let mut measurements = Measurements::start(config.threads);
     let mut outputs = Outputs::new(corpus.store().clone(), run.clone());
     let survey = measurements.stage("sample and k-means", Survey::make(config, &corpus)).await?;
-    if config.force {
+    if earlier == Earlier::ToBeReplaced {
         // From here on the objects of a finished run are replaced; until here it stays what it was.
         corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
     }

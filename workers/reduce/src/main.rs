@@ -1,12 +1,13 @@
 //! The `reduce-worker` program: command line and environment → one reduce.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser;
 use strata_reduce::Config;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
-use strata_shared::settings::{DEFAULT_MEMORY, KmeansEngine, PeriodLength, ReduceSettings, parse_bytes};
+use strata_shared::settings::{DEFAULT_MEMORY, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, parse_bytes};
 use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
@@ -59,7 +60,7 @@ struct Arguments {
     kmeans: KmeansEngine,
     /// Threads [default: what the cgroup and the affinity mask leave]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
-    threads: Option<usize>,
+    threads: Option<Parallelism>,
     /// Do a finished run again
     #[arg(long, env = "STRATA_FORCE")]
     force: bool,
@@ -82,13 +83,14 @@ impl Arguments {
             index: self.index,
             kmeans: self.kmeans,
         };
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let asked = self.threads.map(Parallelism::get);
+        let threads = asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         Ok(Config {
             settings: settings.check()?,
             run: self.run,
             vectors_of: self.vectors_of,
             force: self.force,
-            threads: self.threads.unwrap_or_else(available).max(1),
+            threads,
             memory_bytes: parse_bytes("--memory", &self.memory)?,
         })
     }

@@ -11,7 +11,7 @@ use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Exit;
 use strata_shared::layout::ModelName;
-use strata_shared::manifest::{Manifest, ShardEntry};
+use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::vectors::{self, Vectors};
 
@@ -57,7 +57,12 @@ async fn corpus() -> Store {
         format: FORMAT,
         rows: (SHARDS * ROWS) as u64,
         shards,
-        inputs: Vec::new(),
+        inputs: vec![InputEntry {
+            name: "corpus.jsonl".into(),
+            lines: (SHARDS * ROWS) as u64,
+            blank: 0,
+            sha256: digest::sha256_hex(b""),
+        }],
         rejected: 0,
         undated: 0,
         settings: ShardSettings::default(),
@@ -93,6 +98,25 @@ async fn a_finished_run_stays_until_there_is_something_to_replace_it() {
     store.put(&shard, kept).await.unwrap();
     run(forced, store.clone()).await.unwrap();
     assert_eq!(store.get(&record()).await.unwrap(), finished, "the same question has the same answer");
+}
+
+#[tokio::test]
+async fn a_finished_run_that_lost_an_object_is_made_again() {
+    let store = corpus().await;
+    let name = run(config(), store.clone()).await.unwrap();
+    let finished = store.get(&record()).await.unwrap();
+    for file in [run_file::TOPICS, run_file::INDEX] {
+        let key = layout::in_run(&name, file);
+        let whole = store.get(&key).await.unwrap();
+        for damaged in [None, Some(whole.slice(..whole.len() - 1))] {
+            match damaged {
+                None => store.delete(&key).await.unwrap(),
+                Some(cut) => store.put(&key, cut).await.unwrap(),
+            }
+            run(config(), store.clone()).await.unwrap();
+            assert_eq!((&store.get(&key).await.unwrap(), &store.get(&record()).await.unwrap()), (&whole, &finished));
+        }
+    }
 }
 
 #[tokio::test]

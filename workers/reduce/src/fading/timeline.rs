@@ -16,6 +16,9 @@ use thiserror::Error;
 /// A last period is incomplete if, going by its predecessors, chance alone would leave its final stretch as empty as it
 /// is with at most this probability.
 const BREAK_OFF_PROBABILITY: f64 = 0.05;
+
+/// The part of a period that may be missing at its end unnoticed: a week of a year, which moves no share by much.
+const END_SLACK: f64 = 0.02;
 /// A period is thin below this part of what its neighbours lead to expect. One of two yearly venues missing is 0.5.
 const THIN: f64 = 0.6;
 /// A thin period is also below this part of either side, so that the last one before an archive's leap is not thin.
@@ -162,14 +165,33 @@ impl TimelineBuilder {
     /// ends. If it went on like them, all its n documents would come by that day with probability (1 − beyond)^n.
     fn breaks_off(&self, periods: &[Period]) -> bool {
         let Some((&last, earlier)) = periods.split_last() else { return false };
-        let (before, after) = self
-            .predecessors(last, earlier)
+        let predecessors = self.predecessors(last, earlier);
+        if self.ends_like(last, &predecessors) {
+            return false;
+        }
+        let (before, after) = predecessors
             .iter()
             .map(|&period| self.split_at(period, self.last_place(last)))
             .fold((0, 0), |(a, b), (before, after)| (a + before, b + after));
         let beyond = after as f64 / (before + after).max(1) as f64;
         let documents: u64 = self.days.range(last.first_day()..=last.last_day()).map(|(_, count)| count).sum();
         (1.0 - beyond).powf(documents as f64) <= BREAK_OFF_PROBABILITY
+    }
+
+    /// Whether the last period ends about when its predecessors did: no earlier than their ends scatter about the median,
+    /// give or take [`END_SLACK`]. What comes weekly, on working days or in batches ends on another day each time.
+    fn ends_like(&self, last: Period, predecessors: &[Period]) -> bool {
+        let mut ends: Vec<i64> = predecessors.iter().map(|&period| self.days_held(period)).collect();
+        ends.sort_unstable();
+        let (Some(&median), Some(&latest)) = (ends.get(ends.len() / 2), ends.last()) else { return false };
+        let length = (last.last_day() - last.first_day()).num_days() as f64;
+        self.days_held(last) as f64 >= (2 * median - latest) as f64 - END_SLACK * length
+    }
+
+    /// The days from the period's first one to its last document.
+    fn days_held(&self, period: Period) -> i64 {
+        let last = self.days.range(period.first_day()..=period.last_day()).next_back();
+        last.map_or(0, |(day, _)| (*day - period.first_day()).num_days())
     }
 
     /// The latest periods that have documents: of the same season, where there is one, since conferences have seasons.
@@ -285,6 +307,47 @@ mod tests {
     fn a_year_of_few_documents_that_ends_a_little_earlier_is_complete() {
         let days = [("2001-03-30", 5), ("2001-12-28", 1), ("2002-03-30", 5), ("2002-12-30", 1), ("2003-12-22", 6)];
         assert_eq!(timeline(PeriodLength::Year, None, &days).complete, [true, true, true]);
+    }
+
+    /// The days on which something came between two years, `step` days apart.
+    fn every(step: usize, first: &str, last: &str) -> Vec<NaiveDate> {
+        let (first, last): (NaiveDate, NaiveDate) = (first.parse().unwrap(), last.parse().unwrap());
+        first.iter_days().step_by(step).take_while(|day| *day <= last).collect()
+    }
+
+    fn num_incomplete(kind: PeriodLength, days: &[NaiveDate]) -> usize {
+        let mut builder = TimelineBuilder::new(kind, 1);
+        days.iter().for_each(|day| (0..20).for_each(|_| builder.add(0, Some(*day), "cs").unwrap()));
+        let timeline = builder.finish(None);
+        timeline.periods.len() - timeline.num_complete()
+    }
+
+    #[test]
+    fn what_comes_weekly_or_on_working_days_is_complete_to_its_last_day() {
+        let tuesdays = every(7, "2010-01-05", "2023-12-31");
+        let working_days: Vec<NaiveDate> = every(1, "2010-01-01", "2023-12-31")
+            .into_iter()
+            .filter(|day| day.weekday().num_days_from_monday() < 5)
+            .collect();
+        for kind in [PeriodLength::Year, PeriodLength::Quarter, PeriodLength::Month] {
+            for last in ["2021-12-31", "2022-12-31", "2023-09-30", "2023-12-31"] {
+                let last: NaiveDate = last.parse().unwrap();
+                if kind == PeriodLength::Year && last.month() != 12 {
+                    continue;
+                }
+                for days in [&tuesdays, &working_days] {
+                    let until: Vec<NaiveDate> = days.iter().copied().filter(|day| *day <= last).collect();
+                    assert_eq!(num_incomplete(kind, &until), 0, "{kind:?} to {last}");
+                }
+            }
+        }
+        assert_eq!(num_incomplete(PeriodLength::Year, &every(1, "2010-01-01", "2023-12-30")), 0);
+    }
+
+    #[test]
+    fn what_comes_weekly_and_ends_in_november_is_incomplete() {
+        assert_eq!(num_incomplete(PeriodLength::Year, &every(7, "2010-01-05", "2023-11-20")), 1);
+        assert_eq!(num_incomplete(PeriodLength::Month, &every(1, "2010-01-05", "2023-11-20")), 1);
     }
 
     #[test]
