@@ -67,7 +67,8 @@ generate() {
 analyse() {
     say "strata run ${inputs[*]}"
     strata run "${inputs[@]}" --store "$folder/store" --model "$STRATA_MODEL" "${flags[@]}"
-    strata report --store "$folder/store" --html "$folder/report.html"
+    # Its tables were just printed.
+    strata report --store "$folder/store" --html "$folder/report.html" >/dev/null
 }
 
 # Programs that were interrupted have tidied up by the time this is run.
@@ -85,4 +86,4 @@ if [[ -n $truth ]]; then
     say "planted, and found"
     compare-truth --truth "$truth" --store "$folder/store"
 fi
-say "the page: $folder/report.html ($SECONDS seconds since the build)"
+say "all of it, to open in a browser: $folder/report.html ($SECONDS seconds since the build)"

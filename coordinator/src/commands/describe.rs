@@ -8,19 +8,23 @@ use crate::shard::Outcome;
 /// Says what became of the inputs.
 pub(super) fn shards(outcome: &Outcome) {
     let manifest = &outcome.manifest;
-    let (rows, shards) = (manifest.rows, manifest.shards.len());
+    let (rows, shards) = (manifest.rows, counted(manifest.shards.len()));
     if outcome.already_done {
-        tracing::info!("these inputs are in the store already: {rows} documents in {shards} shards; nothing to do");
+        tracing::info!("these inputs are in the store already: {rows} documents in {shards}; nothing to do");
         return;
     }
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
     let unreadable = outcome.tally.as_ref().map_or(0, |tally| tally.unreadable_dates);
     tracing::info!(
-        "{} lines: {rows} documents in {shards} shards, {} refused (raw/rejected.jsonl), {blank} blank, {}",
+        "{} lines: {rows} documents in {shards}, {} refused (raw/rejected.jsonl), {blank} blank, {}",
         manifest.lines(),
         manifest.rejected,
         undated(manifest.undated, unreadable)
     );
+}
+
+fn counted(shards: usize) -> String {
+    if shards == 1 { "1 shard".into() } else { format!("{shards} shards") }
 }
 
 fn undated(documents: u64, unreadable: u64) -> String {
