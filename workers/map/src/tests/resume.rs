@@ -147,6 +147,7 @@ async fn rows_that_contradict_the_manifest_are_named() {
     let (mut manifest, _) = Manifest::read(&store).await.unwrap();
     manifest.shards[0].rows += 1;
     manifest.rows += 1;
+    manifest.inputs[0].lines += 1;
     store.put(&layout::manifest(), manifest.encode()).await.unwrap();
     let said = said_of_first_shard(&store).await;
     assert!(said.contains("has 5 rows, the manifest says 6"), "{said}");
