@@ -70,7 +70,11 @@ fn rows_keep_their_order_on_any_number_of_threads() {
 
 #[test]
 fn a_file_that_is_no_tokenizer_is_named() {
-    for (text, kind) in [("not JSON", "convert"), (r#"{"model": {"type": "Unigram", "vocab": []}}"#, "kind")] {
+    // Byte pairs without the bytes that they are made of.
+    let bytes = r#"{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}"#;
+    let pairs = r#"{"type": "BPE", "vocab": {"a": 0}, "merges": []}"#;
+    let kind = format!(r#"{{"pre_tokenizer": {bytes}, "model": {pairs}}}"#);
+    for (text, kind) in [("not JSON", "convert"), (kind.as_str(), "kind")] {
         let (_shelf, folder) = model_folder();
         std::fs::write(folder.join("tokenizer.json"), text).unwrap();
         let error = Tokenizer::open(&Model::open(&folder).unwrap()).err().expect("an error");
