@@ -4,7 +4,7 @@
 #   bash tests/run.sh [ARGUMENT...]      arguments go to `cargo test`
 #
 # Sets the machine up (deploy/setup.sh), and gives the tests what they may need and cannot make themselves: a MinIO
-# (STRATA_TEST_MINIO), a browser (CHROMEDRIVER), a Python with the libraries of tests/tests/readers.txt (STRATA_TEST_PYTHON),
+# (STRATA_TEST_MINIO), a browser (CHROMEDRIVER), a Python with the libraries of tests/readers.txt (STRATA_TEST_PYTHON),
 # real corpora (STRATA_TEST_DATA, where the caller has set it). The first and the third set to nothing mean none. What is
 # not run for want of one of these is listed by name at the end: a test that cannot run appends a line to the file
 # STRATA_TEST_SKIPPED, "what, for want of which".
@@ -56,12 +56,12 @@ find_browser() {
 # make_python FOLDER: an environment of what readers.txt names. Its index is the one that pip is configured for.
 make_python() {
     local log=$1.log
-    echo "Python: installing what tests/tests/readers.txt names, once"
+    echo "Python: installing what tests/readers.txt names, once"
     rm -rf "$1.partial"
     mkdir -p "$(dirname "$1")"
     {
         python3 -m venv "$1.partial" &&
-            timeout 15m "$1.partial/bin/python" -m pip install --disable-pip-version-check -r tests/tests/readers.txt &&
+            timeout 15m "$1.partial/bin/python" -m pip install --disable-pip-version-check -r tests/readers.txt &&
             mv "$1.partial" "$1"
     } >"$log" 2>&1 || {
         tail -n 3 "$log"
@@ -75,7 +75,7 @@ find_python() {
     if [[ -z ${STRATA_TEST_PYTHON+set} ]] && command -v python3 >/dev/null; then
         folder=${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}
         folder+=/python-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-        folder+=-$(sha256sum tests/tests/readers.txt | head -c 12)
+        folder+=-$(sha256sum tests/readers.txt | head -c 12)
         [[ -x $folder/bin/python ]] || make_python "$folder" || true
         [[ ! -x $folder/bin/python ]] || export STRATA_TEST_PYTHON=$folder/bin/python
     fi
