@@ -101,7 +101,9 @@ pub enum ShardError {
         expected: String,
     },
     /// No line of any input became a document.
-    #[error("no valid row in {lines} lines of {inputs}{first}; expected one JSON object a line, or Parquet, with the fields that --id-field, --title-field and --text-field name")]
+    #[error(
+        "no valid row in {lines} lines of {inputs}{first}; expected one JSON object a line, or Parquet, with the fields that --id-field, --title-field and --text-field name"
+    )]
     NoRow {
         /// The inputs as given.
         inputs: String,

@@ -9,6 +9,7 @@
 
 mod assemble;
 mod bits;
+mod columns;
 mod corpus;
 mod dates;
 mod document;

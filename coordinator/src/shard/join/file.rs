@@ -17,9 +17,10 @@ use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
 use super::npy;
+use crate::shard::columns::{is_integer, is_text};
 use crate::shard::error::ShardError;
 use crate::shard::input::Input;
-use crate::shard::rows::{batch_rows, is_integer, is_text};
+use crate::shard::rows::batch_rows;
 
 /// How much of an `.npy` file is read at once.
 const READ_BYTES: usize = 256 << 10;
