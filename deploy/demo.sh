@@ -86,4 +86,5 @@ if [[ -n $truth ]]; then
     say "planted, and found"
     compare-truth --truth "$truth" --store "$folder/store"
 fi
+say "the programs are in $CARGO_TARGET_DIR/release"
 say "all of it, to open in a browser: $folder/report.html ($SECONDS seconds since the build)"

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use strata_shared::telemetry::{LogFormat, LogLine, PROGRESS};
 
 use crate::report::visible;
@@ -158,18 +158,25 @@ fn bar(name: &str, unit: &str) -> ProgressBar {
 
 fn plain(name: &str, unit: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+    let (so_far, all) = (amount(done, unit), amount(total, unit));
+    let begun = so_far.strip_suffix(unit).unwrap_or(&so_far).trim_end();
+    let speed = if unit == "bytes" { HumanBytes(rate as u64).to_string() } else { format!("{rate:.0}") };
     if total == 0 {
-        return format!("{name}: {done} {unit}");
+        return format!("{name}: {so_far}");
     }
     let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
     let percent = 100.0 * done as f64 / total as f64;
     if done == 0 {
-        format!("{name}: {total} {unit} to go")
+        format!("{name}: {all} to go")
     } else if done >= total {
-        format!("{name}: {done} {unit} in {:.1} s ({rate:.0} a second)", elapsed.as_secs_f64())
+        format!("{name}: {so_far} in {:.1} s ({speed} a second)", elapsed.as_secs_f64())
     } else {
-        format!("{name}: {done} of {total} {unit} ({percent:.0} %), {rate:.0} a second, {left:.0} s left")
+        format!("{name}: {begun} of {all} ({percent:.0} %), {speed} a second, {left:.0} s left")
     }
+}
+
+fn amount(number: u64, unit: &str) -> String {
+    if unit == "bytes" { HumanBytes(number).to_string() } else { format!("{} {unit}", HumanCount(number)) }
 }
 
 #[cfg(test)]
@@ -178,9 +185,11 @@ mod tests {
 
     #[test]
     fn plain_lines_say_how_far_and_how_long() {
-        let line = plain("embed", "documents", 50, 200, Duration::from_secs(5));
-        assert_eq!(line, "embed: 50 of 200 documents (25 %), 10 a second, 15 s left");
-        assert_eq!(plain("shard", "bytes", 7, 0, Duration::from_secs(1)), "shard: 7 bytes");
+        let line = plain("embed", "documents", 5_000, 20_000, Duration::from_secs(50));
+        assert_eq!(line, "embed: 5,000 of 20,000 documents (25 %), 100 a second, 150 s left");
+        assert_eq!(plain("shard", "bytes", 3 << 20, 0, Duration::from_secs(1)), "shard: 3.00 MiB");
+        let line = plain("shard", "bytes", 3 << 20, 3 << 20, Duration::from_secs(2));
+        assert_eq!(line, "shard: 3.00 MiB in 2.0 s (1.50 MiB a second)");
     }
 
     #[test]

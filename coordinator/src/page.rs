@@ -24,13 +24,13 @@ const SHARDS_AT_ONCE: usize = 4;
 /// # Errors
 /// No finished run, or one whose objects cannot be read.
 pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure> {
+    let (manifest, _) = Manifest::read(store).await?;
     let run = match run {
         Some(run) => run,
         None => newest(store).await?,
     };
     let record = RunRecord::read(store, &run).await?;
     let findings = Findings::read(store, &run, record).await?;
-    let (manifest, _) = Manifest::read(store).await?;
     Ok(Report { findings, manifest, rejections: None, titles: BTreeMap::new() })
 }
 

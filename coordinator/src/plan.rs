@@ -17,8 +17,9 @@ pub struct Progress {
     pub stale: usize,
 }
 
-/// What one object turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What one object, or one run, turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Finding {
     /// There, and what it should be.
     Done,
@@ -29,6 +30,16 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+        }
+    }
+
     /// Judges an attempt to open an object.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use strata_shared::settings::ShardSettings;
+
 use crate::configuration::Value;
-use crate::shard::Outcome;
+use crate::shard::{Outcome, Tally};
 
 /// Says what became of the inputs.
 pub(super) fn shards(outcome: &Outcome) {
@@ -14,24 +16,40 @@ pub(super) fn shards(outcome: &Outcome) {
         return;
     }
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
-    let unreadable = outcome.tally.as_ref().map_or(0, |tally| tally.unreadable_dates);
+    let tally = outcome.tally.clone().unwrap_or_default();
     tracing::info!(
         "{} lines: {rows} documents in {shards}, {} refused (raw/rejected.jsonl), {blank} blank, {}",
         manifest.lines(),
         manifest.rejected,
-        undated(manifest.undated, unreadable)
+        undated(manifest.undated, &tally)
     );
+    if tally.rows > 0 {
+        suspicions(&tally, &manifest.settings).iter().for_each(|suspicion| tracing::warn!("{suspicion}"));
+    }
+}
+
+/// Returns what is missing in every document, as it is where a field was misnamed.
+fn suspicions(tally: &Tally, settings: &ShardSettings) -> Vec<String> {
+    let date = settings.date_field.as_deref().unwrap_or("versions or update_date");
+    [
+        (tally.untitled, "title", "--title-field", settings.title_field.as_str(), ""),
+        (tally.textless, "text", "--text-field", settings.text_field.as_str(), ""),
+        (tally.undated, "date", "--date-field", date, ", and nothing can be said about time"),
+    ]
+    .into_iter()
+    .filter(|(lacking, ..)| *lacking == tally.rows)
+    .map(|(_, what, flag, field, so)| format!("no document has a {what} in its field {field}{so}: is {flag} right?"))
+    .collect()
 }
 
 fn counted(shards: usize) -> String {
     if shards == 1 { "1 shard".into() } else { format!("{shards} shards") }
 }
 
-fn undated(documents: u64, unreadable: u64) -> String {
-    if unreadable == 0 {
-        return format!("{documents} without a date");
-    }
-    format!("{documents} without a date, {unreadable} of them because their date could not be read; see --date-field")
+fn undated(documents: u64, tally: &Tally) -> String {
+    let Some(first) = &tally.first_unreadable_date else { return format!("{documents} without a date") };
+    let unreadable = tally.unreadable_dates;
+    format!("{documents} without a date, {unreadable} of them with one that could not be read (first {first})")
 }
 
 /// Draws the table of all settings.
@@ -50,8 +68,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_that_could_not_be_read_are_told_with_the_flag_that_chooses_others() {
-        assert_eq!(undated(7, 0), "7 without a date");
-        assert!(undated(7, 3).starts_with("7 without a date, 3 of them ") && undated(7, 3).contains("--date-field"));
+    fn dates_that_could_not_be_read_are_told_with_the_place_of_the_first() {
+        assert_eq!(undated(7, &Tally::default()), "7 without a date");
+        let first_unreadable_date = Some("a.jsonl:5".to_owned());
+        let said = undated(7, &Tally { unreadable_dates: 3, first_unreadable_date, ..Tally::default() });
+        assert!(said.starts_with("7 without a date, 3 of them ") && said.contains("a.jsonl:5"), "{said}");
+    }
+
+    #[test]
+    fn what_every_document_lacks_is_told_with_the_flag_that_names_its_field() {
+        let tally = Tally { rows: 3, untitled: 3, textless: 2, undated: 3, ..Tally::default() };
+        let said = suspicions(&tally, &ShardSettings { date_field: Some("filed".into()), ..ShardSettings::default() });
+        assert_eq!(said.len(), 2);
+        assert!(said[0].contains("--title-field") && said[1].contains("filed") && said[1].contains("--date-field"));
     }
 }

@@ -26,6 +26,8 @@ struct Status {
     stages: Stages,
     /// The vector stage, model by model.
     models: BTreeMap<String, Progress>,
+    /// Each run, by its name.
+    runs: BTreeMap<String, Finding>,
     latest: Option<String>,
 }
 
@@ -62,13 +64,14 @@ async fn look(store: &Store) -> Result<Status, Failure> {
         missing: a.missing + b.missing,
         stale: a.stale + b.stale,
     });
+    let runs = runs(store, &sha256).await?;
     let stages = Stages {
         raw: raw(store, &manifest).await?,
         vectors: all.unwrap_or(nothing),
-        runs: runs(store, &sha256).await?,
+        runs: runs.values().copied().collect(),
     };
     let latest = latest(store).await?.map(|run| run.to_string());
-    Ok(Status { rows: manifest.rows, shards: manifest.shards.len(), stages, models, latest })
+    Ok(Status { rows: manifest.rows, shards: manifest.shards.len(), stages, models, runs, latest })
 }
 
 /// Returns the names of the folders in `folder`, and warns of those that no program here has made.
@@ -121,10 +124,10 @@ pub(super) async fn vectors(store: &Store, manifest: &Manifest, model: &ModelNam
 }
 
 /// Judges every run: finished over this corpus, begun, or over another corpus or with a record that cannot be read.
-async fn runs(store: &Store, manifest_sha256: &str) -> Result<Progress, Failure> {
-    let mut findings = Vec::new();
-    for run in named_folders(store, &layout::runs()).await? {
-        findings.push(match RunRecord::read_if_present(store, &run).await {
+async fn runs(store: &Store, manifest_sha256: &str) -> Result<BTreeMap<String, Finding>, Failure> {
+    let mut findings = BTreeMap::new();
+    for run in named_folders::<RunName>(store, &layout::runs()).await? {
+        let finding = match RunRecord::read_if_present(store, &run).await {
             Ok(None) => Finding::Missing,
             Ok(Some(record)) if record.manifest_sha256 != manifest_sha256 => Finding::Stale,
             Ok(Some(record)) => match record.first_damaged(store, &run).await? {
@@ -139,9 +142,10 @@ async fn runs(store: &Store, manifest_sha256: &str) -> Result<Progress, Failure>
                 Finding::Stale
             }
             Err(error) => return Err(error.into()),
-        });
+        };
+        findings.insert(run.to_string(), finding);
     }
-    Ok(findings.into_iter().collect())
+    Ok(findings)
 }
 
 /// Returns the one model whose vectors the store holds.
@@ -168,14 +172,17 @@ fn describe(status: &Status) -> String {
             progress.done, progress.missing, progress.stale
         )
     };
+    let shards = if status.shards == 1 { "shard" } else { "shards" };
     let mut lines = vec![
-        format!("{} documents in {} shards", status.rows, status.shards),
+        format!("{} documents in {} {shards}", status.rows, status.shards),
         line("raw", &status.stages.raw, "raw shards"),
     ];
     if status.models.is_empty() {
         lines.push(line("vectors", &status.stages.vectors, "no model yet: strata embed"));
     }
     lines.extend(status.models.iter().map(|(model, progress)| line("vectors", progress, model)));
-    lines.push(line("runs", &status.stages.runs, status.latest.as_deref().unwrap_or("no finished run: strata reduce")));
+    lines.push(line("runs", &status.stages.runs, if status.runs.is_empty() { "none yet: strata reduce" } else { "" }));
+    let is_latest = |run: &String| if status.latest.as_ref() == Some(run) { ", the newest" } else { "" };
+    lines.extend(status.runs.iter().map(|(run, state)| format!("  {run}  {}{}", state.as_str(), is_latest(run))));
     lines.join("\n")
 }

@@ -29,6 +29,12 @@ pub struct Tally {
     pub undated: u64,
     /// Documents, among those, with a date that could not be read.
     pub unreadable_dates: u64,
+    /// Where the first of those is, for messages: `input:line`.
+    pub first_unreadable_date: Option<String>,
+    /// Documents without a title.
+    pub untitled: u64,
+    /// Documents without a text.
+    pub textless: u64,
     /// The first refusal, for messages: `input:line: reason`.
     pub first_refusal: Option<String>,
 }
@@ -109,7 +115,13 @@ impl Assembly {
         self.accepted.push(true);
         self.tally.rows += 1;
         self.tally.undated += u64::from(candidate.document.created.is_none());
-        self.tally.unreadable_dates += u64::from(candidate.unreadable_date);
+        self.tally.untitled += u64::from(candidate.document.title.is_empty());
+        self.tally.textless += u64::from(candidate.document.abstract_text.is_empty());
+        if candidate.unreadable_date {
+            self.tally.unreadable_dates += 1;
+            let (input, line) = (&self.current.name, self.current.lines);
+            self.tally.first_unreadable_date.get_or_insert_with(|| format!("{input}:{line}"));
+        }
         self.shards.as_mut().map_or(Ok(()), |shards| shards.push(candidate.document))
     }
 

@@ -210,12 +210,15 @@ impl RowBatch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{
-        BooleanArray, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array, LargeStringArray,
-        ListBuilder, StringBuilder, StringViewArray, StructArray, TimestampMillisecondArray, TimestampNanosecondArray,
-        TimestampSecondArray,
+        Array, ArrayRef, BooleanArray, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array,
+        LargeStringArray, ListArray, ListBuilder, StringArray, StringBuilder, StringViewArray, StructArray,
+        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
     };
-    use arrow::datatypes::Int32Type;
+    use arrow::compute::cast;
+    use arrow::datatypes::{DataType, Field, Int32Type};
     use parquet::arrow::ArrowWriter;
     use strata_shared::exit::{Classify, Exit};
 
