@@ -28,8 +28,14 @@ fi
 echo "packages: installing $*" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# A stale list of packages may still hold what is asked for, so that an update that fails is not yet the end.
-apt update -q >"$log" 2>&1 || true
+# Other updates hold their lock for a while, on fresh machines above all, and apt does not wait for this one. A stale list
+# of packages may still hold what is asked for, so that an update that fails is not yet the end.
+for _ in {1..60}; do
+    if apt update -q >"$log" 2>&1 || ! grep -q "Could not get lock" "$log"; then
+        break
+    fi
+    sleep 5
+done
 apt "${install[@]}" >>"$log" 2>&1 || {
     tail -n 5 "$log" >&2
     refuse "could not be installed: $*"

@@ -76,6 +76,8 @@ find_python() {
         folder=${STRATA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/strata}
         folder+=/python-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
         folder+=-$(sha256sum tests/readers.txt | head -c 12)
+        [[ -x $folder/bin/python ]] || python3 -c 'import ensurepip' 2>/dev/null ||
+            bash deploy/packages.sh python3-venv || true
         [[ -x $folder/bin/python ]] || make_python "$folder" || true
         [[ ! -x $folder/bin/python ]] || export STRATA_TEST_PYTHON=$folder/bin/python
     fi

@@ -16,6 +16,7 @@ pub mod watch;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::signals::Interruptions;
@@ -47,12 +48,15 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Exit {
     }
 }
 
+/// How long threads that the work has left may take to remove their temporary files.
+const TIDYING: Duration = Duration::from_secs(1);
+
 fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Retry, error))?;
     let done = runtime.block_on(until_interrupted(configured, display));
-    // Reading or hashing that is under way on a thread must not hold up the end.
-    runtime.shutdown_background();
+    // Reading or hashing that is under way on a thread must not hold up the end for long; what can still tidy up, does.
+    runtime.shutdown_timeout(TIDYING);
     done
 }
 

@@ -236,9 +236,10 @@ fn external_data(graph: &Path) -> Result<Vec<PathBuf>, ModelError> {
 fn is_external_data(file: &str, graph: &str) -> bool {
     const ENDINGS: [&str; 4] = ["bin", "data", "weight", "weights"];
     // These are other programs' copies of the weights, in repositories that keep the graph beside them.
-    const FOREIGN: [&str; 2] = ["pytorch_model.bin", "training_args.bin"];
+    const FOREIGN: [&str; 3] = ["pytorch_model", "openvino_model", "training_args"];
     let ending = Path::new(file).extension().and_then(|ending| ending.to_str());
-    let is_data = ending.is_some_and(|ending| ENDINGS.contains(&ending)) && !FOREIGN.contains(&file);
+    let is_data = ending.is_some_and(|ending| ENDINGS.contains(&ending))
+        && !FOREIGN.iter().any(|foreign| file.starts_with(foreign));
     is_data || file.strip_prefix(graph).is_some_and(|rest| rest.starts_with(['_', '.']))
 }
 

@@ -264,7 +264,11 @@ impl std::str::FromStr for Parallelism {
     type Err = SettingError;
     fn from_str(text: &str) -> Result<Self, SettingError> {
         let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS);
-        number.map(Self).ok_or_else(|| SettingError { name: "--threads", found: text.into(), expected: "1 to 1024" })
+        number.map(Self).ok_or_else(|| SettingError {
+            name: "threads or workers",
+            found: text.into(),
+            expected: "1 to 1024",
+        })
     }
 }
 

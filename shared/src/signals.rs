@@ -21,8 +21,20 @@ const ONE_REQUEST: Duration = Duration::from_millis(200);
 pub struct Interruptions {
     interrupt: Signal,
     terminate: Signal,
-    /// The kinds that came, and when.
-    seen: Vec<(SignalKind, Instant)>,
+    seen: Seen,
+}
+
+/// The kinds of signals that came, and when.
+#[derive(Debug, Default)]
+struct Seen(Vec<(SignalKind, Instant)>);
+
+impl Seen {
+    /// Notes a signal, and tells whether it insists on one that came before.
+    fn insists(&mut self, kind: SignalKind, now: Instant) -> bool {
+        let insists = self.0.iter().any(|(seen, at)| *seen == kind && now.duration_since(*at) >= ONE_REQUEST);
+        self.0.push((kind, now));
+        insists
+    }
 }
 
 impl Interruptions {
@@ -32,23 +44,22 @@ impl Interruptions {
     /// The system refuses handlers, or there is no runtime.
     pub fn listen() -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, seen: Vec::new() })
+        Ok(Self { interrupt, terminate, seen: Seen::default() })
     }
 
     /// Waits until somebody asks the program to stop.
     pub async fn asked(&mut self) {
         let kind = self.next().await;
-        self.seen.push((kind, Instant::now()));
+        self.seen.insists(kind, Instant::now());
     }
 
     /// Waits, after [`asked`](Self::asked), until somebody insists: by a signal of a kind that came before.
     pub async fn insisted(&mut self) {
         loop {
             let kind = self.next().await;
-            if self.seen.iter().any(|(seen, at)| *seen == kind && at.elapsed() >= ONE_REQUEST) {
+            if self.seen.insists(kind, Instant::now()) {
                 return;
             }
-            self.seen.push((kind, Instant::now()));
         }
     }
 
@@ -57,5 +68,20 @@ impl Interruptions {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
             _ = self.terminate.recv() => SignalKind::terminate(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn several_signals_may_be_one_request_and_one_that_comes_again_insists() {
+        let (mut seen, asked) = (Seen::default(), Instant::now());
+        let after = |millis| asked + Duration::from_millis(millis);
+        assert!(!seen.insists(SignalKind::interrupt(), asked));
+        assert!(!seen.insists(SignalKind::interrupt(), after(50)), "a group that is signalled twice was asked once");
+        assert!(!seen.insists(SignalKind::terminate(), after(900)), "a request that was passed on is still one");
+        assert!(seen.insists(SignalKind::interrupt(), after(1000)), "the second request");
     }
 }

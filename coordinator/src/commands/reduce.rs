@@ -1,7 +1,7 @@
 //! `strata reduce`: all vectors → a reduce-worker that makes a run of them, its page, and `latest.json`.
 
 use strata_shared::exit::{Classify, Exit, Failure};
-use strata_shared::layout::{self, ModelName, RunName, run_file};
+use strata_shared::layout::{self, ModelName, RunName};
 use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{self, RunRecord};
 
@@ -60,7 +60,6 @@ pub(super) async fn finish_run(
     let run = flags.run.clone().unwrap_or_else(default);
     if flags.force || RunRecord::read_if_present(&context.store, &run).await?.is_none() {
         check_vectors(context, &manifest, &vectors_of).await?;
-        withdraw_page(context, &run).await?;
     }
     let worker = reduce_worker(context, flags, machine, &run, &vectors_of);
     context.launcher.run(vec![worker], &context.display).await?;
@@ -83,15 +82,6 @@ async fn check_vectors(context: &Context, manifest: &Manifest, model: &ModelName
         keys.push(format!("and {} more", num_missing - NAMED));
     }
     Err(MissingVectors { missing: num_missing, total: findings.len(), keys: keys.join(", ") }.into())
-}
-
-/// Removes the page of a run that is made anew: a page that is there says that its run was announced.
-async fn withdraw_page(context: &Context, run: &RunName) -> Result<(), Failure> {
-    let page = layout::in_run(run, run_file::REPORT);
-    if context.store.head(&page).await?.is_some() {
-        context.store.delete(&page).await?;
-    }
-    Ok(())
 }
 
 fn reduce_worker(

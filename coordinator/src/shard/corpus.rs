@@ -172,9 +172,19 @@ pub(super) async fn remove_stale(num_shards: usize, store: &Store) -> Result<(),
 /// # Errors
 /// Those of [`complete_vectors`] and of [`NamedVectors::write`].
 pub(super) async fn add_vectors(sources: &Sources, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
-    match complete_vectors(sources, store, shards, None).await? {
-        Some(vectors) => vectors.write(store, shards).await,
-        None => Ok(false),
+    match complete_vectors(sources, store, shards, None).await {
+        Ok(Some(vectors)) => vectors.write(store, shards).await,
+        Ok(None) => Ok(false),
+        // Vectors by row cannot be compared without the lines; where all are there, nothing is to be done.
+        Err(ShardError::StdinTwice) if are_present(sources, store, shards).await? => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn are_present(sources: &Sources, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
+    match &sources.vectors {
+        Some((_, model)) => VectorShards { store, model, shards }.are_present().await,
+        None => Ok(true),
     }
 }
 

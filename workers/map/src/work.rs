@@ -84,6 +84,8 @@ impl Classify for WorkError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
+            // Another command that embeds into the same store may have removed it, once everything was done.
+            Self::Missing { .. } => Exit::Retry,
             _ => Exit::Configuration,
         }
     }

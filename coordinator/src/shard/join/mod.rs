@@ -205,6 +205,19 @@ impl VectorShards<'_> {
         }
     }
 
+    /// Tells whether every vector shard is there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn are_present(&self) -> Result<bool, ShardError> {
+        for index in 0..self.shards.len() {
+            if self.present(index).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes the vector shards that are not there yet; tells whether there were any.
     ///
     /// # Errors

@@ -44,14 +44,14 @@ async fn a_work_list_names_the_shards_in_its_own_order() {
 
 #[tokio::test]
 async fn a_work_list_at_fault_is_named() {
-    for (list, said) in [
-        ("", "is missing"),
-        ("[1, 2]", "is not a work list"),
-        (r#"{"format": 2, "shards": []}"#, "has format 2, expected 1"),
-        (r#"{"format": 1, "shards": [0, 3]}"#, "names shard 3, the manifest has shards 0 to 2"),
+    for (list, exit, said) in [
+        ("", Exit::Retry, "is missing"),
+        ("[1, 2]", Exit::Configuration, "is not a work list"),
+        (r#"{"format": 2, "shards": []}"#, Exit::Configuration, "has format 2, expected 1"),
+        (r#"{"format": 1, "shards": [0, 3]}"#, Exit::Configuration, "names shard 3, the manifest has shards 0 to 2"),
     ] {
         let error = assigned(list).await.unwrap_err();
-        assert_eq!(error.exit(), Exit::Configuration);
+        assert_eq!(error.exit(), exit);
         assert!(error.to_string().contains("work/list.json") && error.to_string().contains(said), "{error}");
     }
 }

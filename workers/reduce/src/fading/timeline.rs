@@ -17,6 +17,9 @@ use thiserror::Error;
 /// is with at most this probability.
 const BREAK_OFF_PROBABILITY: f64 = 0.05;
 
+/// The days by which the ends of periods may scatter: a week, since one late paper must not excuse a year that breaks off.
+const MOST_SCATTER: i64 = 7;
+
 /// The part of a period that may be missing at its end unnoticed: a week of a year, which moves no share by much.
 const END_SLACK: f64 = 0.02;
 /// A period is thin below this part of what its neighbours lead to expect. One of two yearly venues missing is 0.5.
@@ -178,14 +181,16 @@ impl TimelineBuilder {
         (1.0 - beyond).powf(documents as f64) <= BREAK_OFF_PROBABILITY
     }
 
-    /// Whether the last period ends about when its predecessors did: no earlier than their ends scatter about the median,
-    /// give or take [`END_SLACK`]. What comes weekly, on working days or in batches ends on another day each time.
+    /// Whether the last period ends about when its predecessors did: no earlier than their ends scatter about the median, by
+    /// [`MOST_SCATTER`] at most, give or take [`END_SLACK`]. What comes weekly, on working days or in batches ends on
+    /// another day each time.
     fn ends_like(&self, last: Period, predecessors: &[Period]) -> bool {
         let mut ends: Vec<i64> = predecessors.iter().map(|&period| self.days_held(period)).collect();
         ends.sort_unstable();
         let (Some(&median), Some(&latest)) = (ends.get(ends.len() / 2), ends.last()) else { return false };
         let length = (last.last_day() - last.first_day()).num_days() as f64;
-        self.days_held(last) as f64 >= (2 * median - latest) as f64 - END_SLACK * length
+        let scatter = (latest - median).min(MOST_SCATTER);
+        self.days_held(last) as f64 >= (median - scatter) as f64 - END_SLACK * length
     }
 
     /// The days from the period's first one to its last document.
@@ -342,6 +347,14 @@ mod tests {
             }
         }
         assert_eq!(num_incomplete(PeriodLength::Year, &every(1, "2010-01-01", "2023-12-30")), 0);
+    }
+
+    #[test]
+    fn one_late_predecessor_does_not_excuse_a_year_that_breaks_off() {
+        let mut days: Vec<(String, u64)> = (2015..2020).map(|year| (format!("{year}-06-15"), 100)).collect();
+        days.extend([("2017-12-08".to_owned(), 1), ("2020-02-20".to_owned(), 30)]);
+        let days: Vec<(&str, u64)> = days.iter().map(|(day, count)| (day.as_str(), *count)).collect();
+        assert_eq!(timeline(PeriodLength::Year, None, &days).num_complete(), 5);
     }
 
     #[test]
