@@ -103,20 +103,28 @@ pub async fn draw(store: &Store, report: &mut Report) -> Result<String, Failure>
     Ok(report::html(report))
 }
 
-/// Announces the finished `run` as the newest, and draws its page into its folder: once, since a page that is there says
-/// that its run was announced, and asking for an older run again does not make it the newest.
+/// Draws the page of the finished `run` into its folder, unless it is there, and announces the run as the newest, unless
+/// that was done: asking for an older run again does not make it the newest.
 ///
 /// # Errors
 /// The run cannot be read, or the store not written.
 pub async fn publish(store: &Store, run: &RunName) -> Result<Report, Failure> {
     let mut report = read(store, Some(run.clone())).await?;
     let page = layout::in_run(run, run_file::REPORT);
-    if store.head(&page).await?.is_none() {
+    let is_drawn = store.head(&page).await?.is_some();
+    if !is_drawn {
         let drawn = draw(store, &mut report).await?;
-        Latest::write(store, run).await?;
         store.put(&page, drawn.into_bytes()).await?;
-    } else if store.head(&layout::latest()).await?.is_none() {
+    }
+    if !is_drawn || !is_announced(store, run).await? {
         Latest::write(store, run).await?;
     }
     Ok(report)
+}
+
+/// Tells whether some run, this one or a later one, was announced since `run` was finished.
+async fn is_announced(store: &Store, run: &RunName) -> Result<bool, StoreError> {
+    let finished = store.head(&layout::in_run(run, run_file::RECORD)).await?;
+    let announced = store.head(&layout::latest()).await?;
+    Ok(finished.zip(announced).is_some_and(|(finished, announced)| announced.last_modified >= finished.last_modified))
 }

@@ -6,11 +6,12 @@ use strata_shared::documents::{Document, Documents};
 use strata_shared::findings::{
     LonelyDocument, Status, TimelineEntry, Topic, encode_lonely, encode_timeline, encode_topics,
 };
-use strata_shared::layout::{self, FORMAT, RunName, in_run, run_file};
+use strata_shared::layout::{self, FORMAT, ModelName, RunName, in_run, run_file};
 use strata_shared::manifest::{InputEntry, Manifest, Rejection, ShardEntry};
 use strata_shared::run_record::{ClustersRecord, IndexRecord, Latest, LonelyRecord, PeriodsRecord, RunRecord};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::store::Store;
+use strata_shared::vectors::{self, Vectors};
 
 /// The names of the topics, and the titles of the documents.
 pub(crate) const NAMES: [&str; 9] = [
@@ -145,6 +146,10 @@ pub(crate) async fn write(url: &str) -> anyhow::Result<()> {
     let manifest = manifest(&raw).encode();
     let topics: Vec<Topic> = NAMES.iter().enumerate().map(topic).collect();
     let lonely: Vec<LonelyDocument> = NAMES.iter().enumerate().map(lonely).collect();
+    let (model, vector) = (ModelName::new("a-model")?, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let vectors = Vectors::new(vector.len(), vector.repeat(documents.len()));
+    let shard = vectors::encode(&Documents::from_rows(&documents), &vectors, &model, &sha256_hex(&raw))?;
+    store.put(&layout::vector_shard(&model, 0), shard).await?;
     store.put(&layout::raw_shard(0), raw).await?;
     store.put(&layout::rejected(), refused_lines()?.into_bytes()).await?;
     store.put(&in_run(&run, run_file::TOPICS), encode_topics(&topics)?).await?;

@@ -91,8 +91,8 @@ async fn reduce(config: &Config, corpus: Corpus, run: &RunName, earlier: Earlier
     let mut outputs = Outputs::new(corpus.store().clone(), run.clone());
     let survey = measurements.stage("sample and k-means", Survey::make(config, &corpus)).await?;
     if earlier == Earlier::ToBeReplaced {
-        // From here on the objects of a finished run are replaced; until here it stays what it was. Its page goes first:
-        // one that is there says that its run was announced.
+        // From here on the objects of a finished run are replaced; until here it stays what it was. Its page, which
+        // is drawn only where there is none, goes first.
         corpus.store().delete(&layout::in_run(run, run_file::REPORT)).await?;
         corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
     }

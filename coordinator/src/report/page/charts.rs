@@ -96,7 +96,7 @@ fn is_complete(history: &History, periods: &Range<usize>) -> bool {
 }
 
 /// Draws a topic's share in every period as bars, with its peak and the recent window behind them; the bars of thin and
-/// of incomplete periods are pale.
+/// of incomplete periods are outlines.
 pub(super) fn bars(history: &History, topic: &Topic) -> Markup {
     let num_periods = history.periods.len();
     let curve = history.curve(&[topic.label], 0..num_periods, BARS);
@@ -107,7 +107,7 @@ pub(super) fn bars(history: &History, topic: &Topic) -> Markup {
     };
     let sound = |periods: &Range<usize>| is_complete(history, periods) && !is_thin(history, periods);
     markup!(
-        r#"<div class="bars {}"><span class="top">{}</span><svg class="plot" viewBox="0 0 {} 100" preserveAspectRatio="none" role="img" aria-label="{}">{}{}<path class="sound" d="{}"/><path class="pale" d="{}"/></svg>{}</div>"#,
+        r#"<div class="bars {}"><span class="top">{}</span><svg class="plot" viewBox="0 0 {} 100" preserveAspectRatio="none" role="img" aria-label="{}">{}{}<path class="sound" d="{}"/><path class="outline" d="{}"/></svg>{}</div>"#,
         topic.status.as_str(),
         figures::share(Some(highest).filter(|share| *share > f64::MIN_POSITIVE)),
         Figure(num_periods * 10),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_and_pale_bars_are_marked() {
+    fn windows_and_outlined_bars_are_marked() {
         let report = fixture::report();
         let bars = bars(&History::new(&report.findings), &report.findings.topics[0]).into_string();
         assert!(bars.contains(r#"class="peak" x="0" y="0" width="30""#), "{bars}");

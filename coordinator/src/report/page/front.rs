@@ -81,13 +81,13 @@ fn care(report: &Report) -> Markup {
     let mut notes = Vec::new();
     if !periods.incomplete.is_empty() {
         notes.push(markup!(
-            "<b>{}</b>: not covered to the end, left out of every figure; drawn pale.",
+            "<b>{}</b>: not covered to the end, left out of every figure; drawn as an outline.",
             listed(&periods.incomplete, PERIODS)
         ));
     }
     if !periods.thin.is_empty() {
         notes.push(markup!(
-            "<b>{}</b>: thin, with far fewer documents than the neighbours or another mix of categories, so that shares can move with the mix; drawn pale or marked.",
+            "<b>{}</b>: thin, with far fewer documents than the neighbours or another mix of categories, so that shares can move with the mix; drawn as outlines or marked.",
             listed(&periods.thin, PERIODS)
         ));
     }

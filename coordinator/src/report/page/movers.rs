@@ -78,7 +78,7 @@ fn section(
 
 fn key() -> Markup {
     markup!(
-        r#"<ul class="key"><li class="peak">peak window</li><li class="recent">recent window</li><li class="pale">thin or incomplete period</li><li class="range">95&nbsp;% interval of fade, from 0 to 1</li></ul>"#
+        r#"<ul class="key"><li class="peak">peak window</li><li class="recent">recent window</li><li class="outline">thin or incomplete period</li><li class="range">95&nbsp;% interval of fade, from 0 to 1</li></ul>"#
     )
 }
 

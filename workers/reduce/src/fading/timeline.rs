@@ -22,6 +22,9 @@ const MOST_SCATTER: i64 = 7;
 
 /// The part of a period that may be missing at its end unnoticed: a week of a year, which moves no share by much.
 const END_SLACK: f64 = 0.02;
+
+/// The days that may be missing at the end of any period: a long weekend.
+const END_SLACK_DAYS: f64 = 3.0;
 /// A period is thin below this part of what its neighbours lead to expect. One of two yearly venues missing is 0.5.
 const THIN: f64 = 0.6;
 /// A thin period is also below this part of either side, so that the last one before an archive's leap is not thin.
@@ -190,7 +193,7 @@ impl TimelineBuilder {
         let (Some(&median), Some(&latest)) = (ends.get(ends.len() / 2), ends.last()) else { return false };
         let length = (last.last_day() - last.first_day()).num_days() as f64;
         let scatter = (latest - median).min(MOST_SCATTER);
-        self.days_held(last) as f64 >= (median - scatter) as f64 - END_SLACK * length
+        self.days_held(last) as f64 >= (median - scatter) as f64 - (END_SLACK * length).max(END_SLACK_DAYS)
     }
 
     /// The days from the period's first one to its last document.
