@@ -1,7 +1,7 @@
 //! reduce-worker: vectors → centroids → labels → findings, over the whole corpus.
 //!
-//! Two passes over the store: the first draws a seeded sample and clusters it, the second labels every row and counts
-//! what the findings are made of. The record `run.json` is written last; a run without it is not finished.
+//! The first pass over the store draws a seeded sample and clusters it, the second labels every row and counts what the
+//! findings are made of; the lonely search reads vectors again. The record `run.json` is written last; a run without it is not finished.
 //!
 //! Invariant: the same corpus, parameters and seed give the same objects, whatever the threads, the memory limit and the
 //! cut into shards; only `measurements.json` differs.
