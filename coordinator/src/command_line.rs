@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::{
-    DEFAULT_MAX_LINE, DEFAULT_MEMORY, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError,
-    ShardSettings, parse_bytes,
+    DEFAULT_MAX_LINE, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes,
 };
 use strata_shared::telemetry::LogFormat;
 
@@ -290,9 +289,15 @@ pub struct ReduceFlags {
     /// The seed of every draw
     #[arg(long, env = "STRATA_SEED", value_name = "N", default_value_t = ReduceSettings::default().seed)]
     pub seed: u64,
-    /// Memory that must suffice for the reduce, such as 4GiB
-    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = DEFAULT_MEMORY)]
-    pub memory: String,
+    /// Memory that must suffice for the reduce, such as 2GiB [default: 4GiB, or the control group's limit if that is less]
+    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// The folder for what does not fit in memory [default: that of all temporary files]
+    #[arg(long, env = "STRATA_SCRATCH", value_name = "DIR")]
+    pub scratch: Option<String>,
+    /// Search for the lonely even where that takes hours
+    #[arg(long, env = "STRATA_LONELY_EXHAUSTIVE")]
+    pub lonely_exhaustive: bool,
     /// A FAISS factory string [default: by rows and dimensions]
     #[arg(long, env = "STRATA_INDEX", value_name = "FACTORY")]
     pub index: Option<String>,
@@ -313,7 +318,7 @@ impl ReduceFlags {
     /// # Errors
     /// [`SettingError`] for what makes no sense.
     pub fn settings(&self) -> Result<ReduceSettings, SettingError> {
-        parse_bytes("--memory", &self.memory)?;
+        self.memory.as_deref().map(|memory| parse_bytes("--memory", memory)).transpose()?;
         let settings = ReduceSettings {
             clusters: self.clusters,
             lonely: self.lonely,
@@ -342,4 +347,7 @@ pub struct ReportFlags {
     /// Also write the page to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// What each stage of the reduce cost, instead of what it found
+    #[arg(long, conflicts_with_all = ["json", "html"])]
+    pub timings: bool,
 }

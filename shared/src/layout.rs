@@ -173,6 +173,10 @@ pub mod run_file {
     pub const MEASUREMENTS: &str = "measurements.json";
     /// Written last: the run is finished.
     pub const RECORD: &str = "run.json";
+    /// Finished stages of a run that is not finished.
+    pub const UNFINISHED: &str = "unfinished.json";
+    /// What later stages of such a run need to know of each row.
+    pub const UNFINISHED_ROWS: &str = "unfinished.rows";
     /// The page.
     pub const REPORT: &str = "report.html";
 }

@@ -14,6 +14,7 @@ pub mod format;
 pub mod labels;
 pub mod layout;
 pub mod manifest;
+pub mod measurements;
 pub mod model;
 pub mod run_record;
 pub mod settings;

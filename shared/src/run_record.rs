@@ -62,13 +62,17 @@ pub struct ClustersRecord {
 }
 
 /// How the FAISS index was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexRecord {
     /// Its factory string.
     pub factory: String,
     /// Inverted lists to probe, where it has such.
     pub nprobe: Option<usize>,
+    /// The part of the 10 nearest other documents that a search with this `nprobe` finds, over sampled documents; absent
+    /// from records of before it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall_at_10: Option<f64>,
 }
 
 /// What the search for the lonely found.

@@ -9,18 +9,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use url::Url;
 
+use crate::digest;
 use crate::exit::{Classify, Exit};
 
 /// The parts in which a large file is uploaded: S3 allows 10,000 of them, which makes 160 GB.
-const PART_BYTES: usize = 16 << 20;
+pub const PART_BYTES: usize = 16 << 20;
 
 /// Why a store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -265,6 +267,19 @@ impl Store {
         }
     }
 
+    /// Reads an object piece by piece and returns the sha256 of its bytes in hex, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`] for anything but absence.
+    pub async fn sha256(&self, key: &Path) -> Result<Option<String>, StoreError> {
+        let Some(mut pieces) = self.pieces(key).await? else { return Ok(None) };
+        let mut hasher = Sha256::new();
+        while let Some(piece) = pieces.try_next().await? {
+            hasher.update(&piece);
+        }
+        Ok(Some(digest::finish(hasher)))
+    }
+
     /// Returns an object's size and times, or `None` where there is none.
     ///
     /// # Errors
@@ -315,14 +330,31 @@ impl Store {
     /// [`StoreError::Object`] or [`StoreError::File`]; nothing appears under `key` then.
     pub async fn put_file(&self, key: &Path, path: &std::path::Path) -> Result<(), StoreError> {
         let unreadable = |source| StoreError::File { path: path.display().to_string(), source };
-        let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let mut upload = self.objects.put_multipart(key).await.map_err(self.failed(key, "be written"))?;
-        loop {
+        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let parts = futures::stream::try_unfold(file, |mut file| async move {
             let mut part = Vec::with_capacity(PART_BYTES);
-            let read = (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await;
-            let sent = match read.map_err(unreadable) {
-                Ok(0) => break,
-                Ok(_) => upload.put_part(part.into()).await.map_err(self.failed(key, "be written")),
+            (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await.map_err(unreadable)?;
+            Ok::<_, StoreError>((!part.is_empty()).then(|| (part.into(), file)))
+        });
+        self.put_parts(key, parts).await
+    }
+
+    /// Writes parts that come one after the other as one object; all but the last are of [`PART_BYTES`].
+    ///
+    /// # Errors
+    /// [`StoreError::Object`], or the error of a part that did not come; nothing appears under `key` then.
+    pub async fn put_parts<E: From<StoreError>>(
+        &self,
+        key: &Path,
+        parts: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<(), E> {
+        let mut parts = std::pin::pin!(parts);
+        let mut upload = self.objects.put_multipart(key).await.map_err(self.failed(key, "be written"))?;
+        while let Some(part) = parts.next().await {
+            let sent = match part {
+                Ok(part) => {
+                    upload.put_part(part.into()).await.map_err(|error| self.failed(key, "be written")(error).into())
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = sent {
@@ -334,7 +366,7 @@ impl Store {
         if let Err(error) = upload.complete().await {
             // Parts of an upload that nobody completes are kept, and billed; one that was completed after all stays.
             let _ = upload.abort().await;
-            return Err(self.failed(key, "be written")(error));
+            return Err(self.failed(key, "be written")(error).into());
         }
         Ok(())
     }

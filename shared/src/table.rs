@@ -3,6 +3,8 @@
 //! Invariant: the same batches give the same bytes. Vectors are stored plain, since they do not compress; text is
 //! compressed with Zstandard.
 
+mod floats;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -18,7 +20,7 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
@@ -171,6 +173,15 @@ impl TableReader {
         usize::try_from(self.footer.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
+    /// Returns the bytes that the columns take as stored of which `chosen` holds.
+    #[must_use]
+    pub fn stored_bytes(&self, chosen: impl Fn(&str) -> bool) -> u64 {
+        let groups = self.footer.metadata().row_groups().iter();
+        let columns = groups.flat_map(RowGroupMetaData::columns);
+        let chosen = columns.filter(|column| column.column_path().parts().first().is_some_and(|root| chosen(root)));
+        chosen.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).sum()
+    }
+
     /// Returns the table's schema as stored.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
@@ -200,6 +211,22 @@ impl TableReader {
         let stored = batches.first().map_or_else(|| Arc::clone(expected), RecordBatch::schema);
         let whole = concat_batches(&stored, &batches).map_err(|error| self.content(error.to_string()))?;
         self.in_order(&whole, expected)
+    }
+
+    /// Reads a column of float32 lists as the bytes of its values (little-endian), page by page; `None` where it is stored
+    /// otherwise than [`encode`] stores vectors, so that [`TableReader::read`] has to decode it.
+    ///
+    /// The lengths of the lists are not looked at: whoever knows their number has to compare it.
+    ///
+    /// # Errors
+    /// [`TableError::Unreadable`], or the store's own.
+    pub async fn read_floats(&self, store: &Store, column: &str) -> Result<Option<Vec<Bytes>>, TableError> {
+        let footer = self.footer.metadata();
+        let mut leaves = footer.file_metadata().schema_descr().columns().iter();
+        let Some(leaf) = leaves.position(|leaf| leaf.path().parts().first().is_some_and(|root| root == column)) else {
+            return Ok(None);
+        };
+        floats::read(&self.source, footer, leaf).await.map_err(|error| from_parquet(store, &self.key, error))
     }
 
     fn in_order(&self, whole: &RecordBatch, expected: &SchemaRef) -> Result<RecordBatch, TableError> {

@@ -1,5 +1,6 @@
 //! What the tests that drive the real binaries stand on.
 
+pub mod archive;
 pub mod binaries;
 pub mod compare;
 pub mod conformance;

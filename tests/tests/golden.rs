@@ -204,7 +204,7 @@ fn record(manifest_sha256: &str) -> RunRecord {
         dim: DIM,
         inertia: 12.5,
         clusters: ClustersRecord { requested: 2, found: 2, sample_rows: ROWS },
-        index: IndexRecord { factory: "IVF4,Flat".into(), nprobe: Some(2) },
+        index: IndexRecord { factory: "IVF4,Flat".into(), nprobe: Some(2), recall_at_10: None },
         lonely: LonelyRecord { k: 5, listed: 2, cutoff: Some(0.25), too_short: 1 },
         periods: PeriodsRecord {
             undated: 1,

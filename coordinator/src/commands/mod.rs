@@ -11,7 +11,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use strata_shared::exit::{Exit, Failure};
-use strata_shared::layout::ModelName;
+use strata_shared::layout::{ModelName, RunName};
+use strata_shared::measurements::Measurements;
 use strata_shared::store::Store;
 
 use crate::command_line::{EmbedFlags, MachineFlags, ReduceFlags, ReportFlags, ShardFlags};
@@ -103,6 +104,11 @@ fn check_vectors_of(question: &ReduceFlags, made: &ModelName) -> Result<(), Fail
 /// No finished run, or a file that cannot be written.
 pub async fn report(context: &Context, flags: &ReportFlags) -> Result<(), Failure> {
     let mut report = page::read(&context.store, flags.run.clone()).await?;
+    if flags.timings {
+        let run = RunName::new(&report.findings.record.run)?;
+        let measurements = Measurements::read(&context.store, &run).await?;
+        return print(&report::timings(&measurements, &view(None)));
+    }
     if let Some(file) = &flags.html {
         page_file::write(file, page::draw(&context.store, &mut report).await?).await?;
         tracing::info!("the page is {}", file.display());
@@ -116,11 +122,15 @@ pub async fn report(context: &Context, flags: &ReportFlags) -> Result<(), Failur
 
 async fn show(context: &Context, mut report: report::Report) -> Result<(), Failure> {
     page::read_rejections(&context.store, &mut report).await?;
-    let stdout = std::io::stdout();
-    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let page = format!("{}/runs/{}/report.html", context.store.url(), report.findings.record.run);
     context.display.finish();
-    print(&report::terminal(&report, &View { width: width(), colour, page: Some(page) }))
+    print(&report::terminal(&report, &view(Some(page))))
+}
+
+/// How stdout is written to; `page` is where the page is.
+fn view(page: Option<String>) -> View {
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    View { width: width(), colour, page }
 }
 
 /// The columns that tables may take: the terminal's where stdout is one, as far as they go.

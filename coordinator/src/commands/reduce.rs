@@ -101,7 +101,6 @@ fn reduce_worker(
     flag("period", flags.period.as_str().to_owned());
     flag("recent", flags.recent.to_string());
     flag("seed", flags.seed.to_string());
-    flag("memory", flags.memory.clone());
     flag("kmeans", flags.kmeans.as_str().to_owned());
     flag("threads", machine.threads().to_string());
     flag("log-format", "json".to_owned());
@@ -109,12 +108,13 @@ fn reduce_worker(
         ("clusters", flags.clusters.map(|clusters| clusters.to_string())),
         ("until", flags.until.clone()),
         ("index", flags.index.clone()),
+        ("memory", flags.memory.clone()),
+        ("scratch", flags.scratch.clone()),
     ];
     for (name, value) in optional {
         value.into_iter().for_each(|value| flag(name, value));
     }
-    if flags.force {
-        arguments.push("--force".to_owned());
-    }
+    let switches = [("--force", flags.force), ("--lonely-exhaustive", flags.lonely_exhaustive)];
+    arguments.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()));
     Worker { program: "reduce-worker", index: 0, arguments }
 }

@@ -220,7 +220,7 @@ fn record(num_topics: usize, rows: u64) -> RunRecord {
         dim: 384,
         inertia: 16_672.318_4,
         clusters: ClustersRecord { requested: num_topics, found: num_topics, sample_rows: 16_384 },
-        index: IndexRecord { factory: "IVF512,Flat".into(), nprobe: Some(16) },
+        index: IndexRecord { factory: "IVF512,Flat".into(), nprobe: Some(16), recall_at_10: Some(0.953) },
         lonely: LonelyRecord { k: 5, listed: 12, cutoff: Some(0.344), too_short: 318 },
         periods: PeriodsRecord {
             undated: 12,

@@ -1,7 +1,7 @@
 //! Findings → what a person reads: tables in the terminal, one page, and JSON for programs.
 //!
 //! Invariant: pure functions on plain values. The same findings make the same bytes; nothing of when, where or how fast
-//! a run was made shows, and text from the corpus is shown, never obeyed ([`visible`]). Reading findings from a store
+//! a run was made shows (but in [`timings`], which draw just that), and text from the corpus is shown, never obeyed ([`visible`]). Reading findings from a store
 //! and writing the page there are left to the caller.
 
 mod figures;
@@ -13,6 +13,7 @@ mod page;
 mod tally;
 mod terminal;
 mod text_table;
+mod timings;
 pub(crate) mod visible;
 
 use std::cmp::Reverse;
@@ -25,6 +26,7 @@ pub use json::json;
 pub use page::html;
 pub use tally::{Tally, TallyError};
 pub use terminal::{View, terminal};
+pub use timings::timings;
 
 /// Of a topic's representative documents, as many are shown.
 const REPRESENTATIVES: usize = 3;

@@ -107,10 +107,12 @@ fn a_reduce_asked_to_stop_ends_soon_and_leaves_no_temporary_file() {
     let words = "--store @store --run mine --threads 1 --index HNSW64 --clusters 50";
     let mut command = folder.command(&binaries::path("reduce-worker").unwrap(), words);
     let mut child = command.env("TMPDIR", &scratch).stderr(Stdio::null()).spawn().unwrap();
-    while !holds(&scratch, "strata-index-") {
+    // The lonely list is written right before FAISS builds the index.
+    while !folder.path("store/runs/mine/lonely.parquet").exists() {
         assert_eq!(child.try_wait().unwrap(), None, "ended before it made an index");
         std::thread::sleep(Duration::from_millis(1));
     }
+    assert!(holds(&scratch, "strata-reduce-"));
     kill_process(pid(&child), Signal::TERM).unwrap();
     assert_eq!(wait(&mut child), Some(1));
     assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);

@@ -113,7 +113,7 @@ fn record(run: &RunName, manifest: &[u8]) -> RunRecord {
         dim: 8,
         inertia: 1.5,
         clusters: ClustersRecord { requested: NAMES.len(), found: NAMES.len(), sample_rows: NAMES.len() },
-        index: IndexRecord { factory: NAMES[3].into(), nprobe: None },
+        index: IndexRecord { factory: NAMES[3].into(), nprobe: None, recall_at_10: None },
         lonely: LonelyRecord { k: 5, listed: NAMES.len(), cutoff: Some(0.4), too_short: 0 },
         periods: PeriodsRecord { undated: 1, recent: Some("2020..2022".into()), incomplete: vec!["2023".into()], thin },
         notes: NAMES.map(str::to_owned).to_vec(),

@@ -68,6 +68,8 @@ impl Pipeline {
             force: false,
             threads: 2,
             memory_bytes: 1 << 30,
+            scratch: None,
+            lonely_exhaustive: false,
         };
         let run = strata_reduce::run(question, store.clone()).await?;
         strata::page::publish(store, &run).await?;

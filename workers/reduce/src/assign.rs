@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::kmeans::Centroids;
 use crate::matrix::{CHUNK_ROWS, dot_f64, product_transposed_into, squared_norm};
+use crate::meter::Meter;
 
 /// Independent maxima in the search for the best score: a whole number of vector registers on every CPU.
 const LANES: usize = 16;
@@ -55,35 +56,88 @@ impl Assigned {
 /// If there is no centroid, or the block's rows and the centroids differ in length.
 #[must_use]
 pub fn assign(block: ArrayView2<'_, f32>, centroids: &Centroids) -> Assigned {
+    assign_metered(block, centroids, &Meter::default())
+}
+
+/// Does what [`assign`] does, and counts its products.
+///
+/// # Panics
+/// As [`assign`].
+#[must_use]
+pub fn assign_metered(block: ArrayView2<'_, f32>, centroids: &Centroids, meter: &Meter) -> Assigned {
+    assign_block(block, centroids, meter, |_, _, _| false).0
+}
+
+/// Assigns each row as [`assign`] does and names those that two or more centroids score exactly alike, in ascending
+/// order: the rows that another order of the same centroids can give to another one.
+pub(crate) fn assign_and_find_ties(block: ArrayView2<'_, f32>, centroids: &Centroids) -> (Assigned, Vec<usize>) {
+    assign_block(block, centroids, &Meter::default(), is_tied)
+}
+
+/// Assigns each row and names those of which `is_named` holds, given products, |c|²/2 and label.
+fn assign_block(
+    block: ArrayView2<'_, f32>,
+    centroids: &Centroids,
+    meter: &Meter,
+    is_named: impl Fn(&[f32], &[f32], usize) -> bool + Sync,
+) -> (Assigned, Vec<usize>) {
     let block = block.as_standard_layout();
     let mut assigned = Assigned::with_rows(block.nrows());
-    block
+    let named: Vec<Vec<usize>> = block
         .axis_chunks_iter(Axis(0), CHUNK_ROWS)
         .into_par_iter()
         .zip(assigned.labels.par_chunks_mut(CHUNK_ROWS))
         .zip(assigned.similarities.par_chunks_mut(CHUNK_ROWS))
         .zip(assigned.squared_distances.par_chunks_mut(CHUNK_ROWS))
-        .for_each_init(Vec::new, |scores, (((rows, labels), similarities), squared_distances)| {
-            score_rows(rows, centroids, scores);
+        .enumerate()
+        .map_init(Vec::new, |scores, (chunk, (((rows, labels), similarities), squared_distances))| {
+            let operations = 2 * (rows.len() * centroids.len()) as u64;
+            meter.products(operations, || score_rows(rows, centroids.vectors(), scores));
+            let mut named = Vec::new();
             for (row, x) in rows.rows().into_iter().filter_map(|row| row.to_slice()).enumerate() {
-                let label = highest(&scores[row * centroids.len()..(row + 1) * centroids.len()], centroids);
+                let products = &scores[row * centroids.len()..(row + 1) * centroids.len()];
+                let label = highest(products, centroids.half_squared_norms());
                 labels[row] = label as i32;
                 (similarities[row], squared_distances[row]) = compare(x, label, centroids);
+                if is_named(products, centroids.half_squared_norms(), label) {
+                    named.push(chunk * CHUNK_ROWS + row);
+                }
             }
-        });
-    assigned
+            named
+        })
+        .collect();
+    (assigned, named.concat())
 }
 
-/// Fills `scores` with the products of all rows and all centroids.
-fn score_rows(rows: ArrayView2<'_, f32>, centroids: &Centroids, scores: &mut Vec<f32>) {
-    scores.resize(rows.nrows() * centroids.len(), 0.0);
-    let out = ArrayViewMut2::from_shape((rows.nrows(), centroids.len()), scores).expect("one score a row and centroid");
-    product_transposed_into(rows, centroids.vectors(), out);
-}
-
-/// Finds the first centroid of the highest score among the products of one row.
-fn highest(products: &[f32], centroids: &Centroids) -> usize {
+/// Returns the `count` nearest centroids of each row in L2, the nearest first, ties by label; all of them if they are fewer.
+///
+/// # Panics
+/// As [`assign`].
+#[must_use]
+pub fn nearest_labels(rows: ArrayView2<'_, f32>, centroids: &Centroids, count: usize) -> Vec<Vec<usize>> {
+    let mut scores = Vec::new();
+    score_rows(rows, centroids.vectors(), &mut scores);
     let halves = centroids.half_squared_norms();
+    let order = |products: &[f32]| {
+        let score = |label: usize| products[label] - halves[label];
+        let mut labels: Vec<usize> = (0..products.len()).collect();
+        labels.sort_by(|&left, &right| score(right).total_cmp(&score(left)).then(left.cmp(&right)));
+        labels.truncate(count);
+        labels
+    };
+    scores.chunks(centroids.len()).map(order).collect()
+}
+
+/// Fills `products` with those of all rows and all centroids, a row after the other.
+pub(crate) fn score_rows(rows: ArrayView2<'_, f32>, centroids: ArrayView2<'_, f32>, products: &mut Vec<f32>) {
+    products.resize(rows.nrows() * centroids.nrows(), 0.0);
+    let shape = (rows.nrows(), centroids.nrows());
+    let out = ArrayViewMut2::from_shape(shape, products).expect("one product a row and centroid");
+    product_transposed_into(rows, centroids, out);
+}
+
+/// Finds the first centroid of the highest score among the products of one row, given |c|²/2 of each centroid.
+pub(crate) fn highest(products: &[f32], halves: &[f32]) -> usize {
     let ((products_chunks, products_rest), (halves_chunks, halves_rest)) =
         (products.as_chunks::<LANES>(), halves.as_chunks::<LANES>());
     let mut best = [f32::NEG_INFINITY; LANES];
@@ -96,6 +150,14 @@ fn highest(products: &[f32], centroids: &Centroids) -> usize {
     let rest = products_rest.iter().zip(halves_rest).map(|(product, half)| product - half);
     let best = best.into_iter().chain(rest).fold(f32::NEG_INFINITY, f32::max);
     products.iter().zip(halves).position(|(product, half)| product - half >= best).unwrap_or(0)
+}
+
+/// Tells whether a centroid after the best one scores as high.
+fn is_tied(products: &[f32], halves: &[f32], best: usize) -> bool {
+    let score = products[best] - halves[best];
+    let after = products[best + 1..].iter().zip(&halves[best + 1..]);
+    // Counted, not searched for: the first match ends a search, which keeps it from running in vector registers.
+    after.filter(|&(product, half)| product - half >= score).count() > 0
 }
 
 /// Returns cosine and squared distance of a row and its centroid.
@@ -207,6 +269,16 @@ mod tests {
             assert_eq!(assigned.squared_distances, [0.0]);
             assert_eq!(assigned.similarities, [1.0]);
         }
+    }
+
+    #[test]
+    fn rows_that_two_centroids_score_alike_are_named() {
+        let centroids = Centroids::new(array![[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [0.0, -2.0]]);
+        let block = array![[0.1, 0.7], [0.5, 0.5], [0.0, -9.0], [0.0, -0.1], [2.0, 2.0]];
+        let (assigned, tied) = assign_and_find_ties(block.view(), &centroids);
+        assert_eq!(assigned, assign(block.view(), &centroids));
+        assert_eq!(assigned.labels, [0, 0, 3, 1, 0]);
+        assert_eq!(tied, [1, 3, 4]);
     }
 
     #[test]

@@ -1,19 +1,14 @@
 //! What a reduce was asked to do, and what is wrong with a question that it cannot answer.
 
+use std::path::PathBuf;
+
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::ReduceSettings;
 
 use crate::corpus::Corpus;
 use crate::faiss::{FaissError, IndexPlan};
-use crate::sample::sample_size;
-use crate::{kmeans, naming};
-
-/// Programs, shards in flight and what k-means works in; 330 MiB were measured beside index and sample.
-const BASE_BYTES: u64 = 384 << 20;
-
-/// What stays of a row beside the index: its label, its bound, the digest of its vector, and its place in the lonely search.
-const ROW_BYTES: u64 = 72;
+use crate::kmeans;
 
 /// What one reduce is asked.
 #[derive(Debug, Clone)]
@@ -30,6 +25,10 @@ pub struct Config {
     pub threads: usize,
     /// Resident memory that must suffice, in bytes.
     pub memory_bytes: u64,
+    /// The folder for what does not fit in memory; `None`: that of all temporary files.
+    pub scratch: Option<PathBuf>,
+    /// Search for the lonely whatever it costs.
+    pub lonely_exhaustive: bool,
 }
 
 impl Config {
@@ -56,27 +55,10 @@ impl Config {
         }
     }
 
-    /// Tells before the start whether index and memory will do.
-    ///
-    /// # Errors
-    /// [`FaissError`] for a factory string that cannot be used, [`ReduceError::Memory`] with the figure that would do.
-    pub fn check(&self, corpus: &Corpus) -> Result<(), Failure> {
-        let (num_rows, dim) = (corpus.num_rows(), corpus.dim());
-        let plan = self.index_plan(num_rows, dim, self.clusters(num_rows))?;
-        let needed = self.needed_bytes(num_rows, dim, &plan);
-        if self.memory_bytes >= needed {
-            return Ok(());
-        }
-        Err(ReduceError::Memory { found: self.memory_bytes >> 20, needed: needed.div_ceil(1 << 20) }.into())
-    }
-
-    /// The memory that a reduce of `num_rows` vectors of `dim` dimensions takes at most, in bytes.
-    fn needed_bytes(&self, num_rows: usize, dim: usize, plan: &IndexPlan) -> u64 {
-        let clusters = self.clusters(num_rows);
-        let sample = sample_size(num_rows, clusters) * dim * size_of::<f32>();
-        let terms = naming::MAX_TERMS * clusters * size_of::<u32>();
-        // The index is built in memory, the sample is copied once by cluster.
-        BASE_BYTES + num_rows as u64 * ROW_BYTES + plan.memory_bytes() + (2 * sample + terms) as u64
+    /// Returns the folder for what does not fit in memory.
+    #[must_use]
+    pub fn scratch_folder(&self) -> PathBuf {
+        self.scratch.clone().unwrap_or_else(tempfile::env::temp_dir)
     }
 
     /// Does `work` on a thread that may block, with a rayon pool of the configured threads, in the current tracing span.
@@ -122,6 +104,15 @@ pub enum ReduceError {
         "run {run} is finished with other parameters or another corpus; choose another --run, or do it again with --force"
     )]
     OtherRun {
+        /// The run.
+        run: RunName,
+    },
+    /// A run of that name that is not finished answers another question.
+    #[error(
+        "run {run} was begun with other parameters or another corpus and is not finished; choose another --run, or begin \
+         anew with --force"
+    )]
+    OtherRunUnfinished {
         /// The run.
         run: RunName,
     },
@@ -177,6 +168,18 @@ pub enum ReduceError {
         /// What would do.
         needed: u64,
     },
+    /// The scratch folder is too small.
+    #[error(
+        "{folder}: {found} MiB are free, this corpus needs {needed}; --scratch names another folder, more --memory none"
+    )]
+    ScratchSpace {
+        /// The folder.
+        folder: String,
+        /// What is free.
+        found: u64,
+        /// What would do.
+        needed: u64,
+    },
     /// A step of the arithmetic failed.
     #[error("the {stage} stage failed")]
     Stage {
@@ -205,10 +208,12 @@ impl ReduceError {
 impl Classify for ReduceError {
     fn exit(&self) -> Exit {
         match self {
-            Self::OtherRun { .. } | Self::NoVectors { .. } | Self::SeveralModels { .. } | Self::Memory { .. } => {
-                Exit::Configuration
-            }
-            Self::MissingShards { .. } | Self::System { .. } => Exit::Retry,
+            Self::OtherRun { .. }
+            | Self::OtherRunUnfinished { .. }
+            | Self::NoVectors { .. }
+            | Self::SeveralModels { .. }
+            | Self::Memory { .. } => Exit::Configuration,
+            Self::MissingShards { .. } | Self::ScratchSpace { .. } | Self::System { .. } => Exit::Retry,
             Self::BadShards { .. } | Self::Dimension { .. } | Self::Stage { .. } => Exit::Data,
         }
     }
@@ -218,26 +223,20 @@ impl Classify for ReduceError {
 mod tests {
     use super::*;
 
-    const GIB: u64 = 1 << 30;
-
-    fn config(index: Option<&str>) -> Config {
-        let settings = ReduceSettings { index: index.map(str::to_owned), ..ReduceSettings::default() };
-        Config { settings, run: None, vectors_of: None, force: false, threads: 1, memory_bytes: 4 * GIB }
-    }
-
-    #[test]
-    fn memory_is_charged_by_the_index_that_is_built() {
-        let needed = |num_rows, index| {
-            let config = config(index);
-            let plan = config.index_plan(num_rows, 384, config.clusters(num_rows)).unwrap();
-            config.needed_bytes(num_rows, 384, &plan)
-        };
-        let (arxiv, vectors) = (2_710_783, 2_710_783 * 384 * 4);
-        assert!(needed(arxiv, None) < 4 * GIB, "two bytes a dimension");
-        assert!(needed(arxiv, Some("Flat")) > 4 * GIB, "four");
-        assert!(needed(arxiv, Some("HNSW32")) > vectors + 2_710_783 * 256, "vectors and edges");
-        assert!(needed(arxiv, Some("IVF400,PQ48")) < 2 * GIB);
-        assert!(needed(35_709, None) < GIB);
+    fn config() -> Config {
+        let settings = ReduceSettings::default();
+        let (scratch, lonely_exhaustive) = (None, false);
+        let (run, vectors_of) = (None, None);
+        Config {
+            settings,
+            run,
+            vectors_of,
+            force: false,
+            threads: 1,
+            memory_bytes: 1 << 30,
+            scratch,
+            lonely_exhaustive,
+        }
     }
 
     #[test]
@@ -245,6 +244,6 @@ mod tests {
     fn a_panic_stays_a_panic() {
         let work = || -> Result<(), Failure> { panic!("a fault of the program") };
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let _ = runtime.block_on(config(None).compute(work));
+        let _ = runtime.block_on(config().compute(work));
     }
 }

@@ -1,14 +1,15 @@
 //! A store → the corpus as the reduce sees it: shards that were found sound, streamed in row order.
 //!
 //! Invariant: no shard is ever skipped. A shard that is missing or unsound stops the reduce before it begins; one that
-//! changes under it stops it when its content no longer has the sha256 that its footer names.
+//! changes under it stops it when its content no longer has the sha256 that its footer named in the beginning.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::panic;
 use std::sync::Arc;
+use std::{fmt, panic};
 
 use arrow::array::StringArray;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use ndarray::ArrayView2;
 use strata_shared::documents::{Document, Documents};
@@ -19,17 +20,17 @@ use strata_shared::store::Store;
 use strata_shared::table::TableError;
 use strata_shared::vectors::{VectorShard, Vectors};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
 use crate::config::ReduceError;
 use crate::lonely::{Block, VectorSource};
+use crate::meter::Meter;
 
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
 
-/// Shards that are read ahead of the one in work.
-const SHARDS_AHEAD: usize = 2;
+/// Shards that are read ahead of the one in work, so that decoding never waits for arithmetic nor the other way round.
+pub const SHARDS_AHEAD: usize = 2;
 
 /// Shards that an error names before it says "and N more"; the log names all.
 const NAMES_IN_ERROR: usize = 20;
@@ -42,6 +43,18 @@ pub struct Corpus {
     manifest_sha256: String,
     model: ModelName,
     shards: Arc<Vec<VectorShard>>,
+    meter: Meter,
+}
+
+/// What is read of each shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns {
+    /// Ids and vectors, held to nothing: for a pass whose findings a later one confirms.
+    Unchecked,
+    /// Ids and vectors, held to the sha256 of the footer.
+    Vectors,
+    /// These and all that is known of the documents.
+    All,
 }
 
 /// One shard's rows.
@@ -72,15 +85,23 @@ impl ShardRows {
 }
 
 /// The shards of a corpus in row order, read ahead; for threads that may block.
-#[derive(Debug)]
-pub struct ShardStream(mpsc::Receiver<Result<Result<ShardRows, TableError>, JoinError>>);
+pub struct ShardStream {
+    shards: BoxStream<'static, Result<Result<ShardRows, TableError>, JoinError>>,
+    handle: Handle,
+}
+
+impl fmt::Debug for ShardStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ShardStream").finish_non_exhaustive()
+    }
+}
 
 impl Iterator for ShardStream {
     type Item = Result<ShardRows, TableError>;
 
     /// Waits for the next shard, and panics as its reader did.
     fn next(&mut self) -> Option<Self::Item> {
-        match self.0.blocking_recv()? {
+        match self.handle.block_on(self.shards.next())? {
             Ok(rows) => Some(rows),
             // A reader that did not panic was cancelled: the program is ending.
             Err(error) => error.try_into_panic().map_or(None, |cause| panic::resume_unwind(cause)),
@@ -99,7 +120,14 @@ impl Corpus {
             Some(model) => model,
             None => only_model(&store).await?,
         };
-        Ok(Self { store, manifest: Arc::new(manifest), manifest_sha256, model, shards: Arc::new(Vec::new()) })
+        Ok(Self {
+            store,
+            manifest: Arc::new(manifest),
+            manifest_sha256,
+            model,
+            shards: Arc::new(Vec::new()),
+            meter: Meter::default(),
+        })
     }
 
     /// Opens every shard's footer and checks it.
@@ -157,32 +185,40 @@ impl Corpus {
         self.shards.first().map_or(0, VectorShard::dim)
     }
 
-    /// Streams all shards in row order, some read ahead of the one in work.
+    /// Returns what counts the bytes read of it.
     #[must_use]
-    pub fn stream(&self, with_documents: bool) -> ShardStream {
-        let (sender, receiver) = mpsc::channel(1);
-        let corpus = self.clone();
-        tokio::spawn(async move {
-            let first_rows = corpus.manifest.first_rows();
-            let mut shards = futures::stream::iter(first_rows.into_iter().enumerate())
-                .map(|(shard, first_row)| {
-                    let corpus = corpus.clone();
-                    // A task each, so that decoding runs beside the arithmetic and beside other shards'.
-                    tokio::spawn(async move { corpus.read_shard(shard, first_row as usize, with_documents).await })
-                })
-                .buffered(SHARDS_AHEAD);
-            while let Some(read) = shards.next().await {
-                if sender.send(read).await.is_err() {
-                    return;
-                }
-            }
-        });
-        ShardStream(receiver)
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
     }
 
-    async fn read_shard(&self, shard: usize, first_row: usize, with_documents: bool) -> Result<ShardRows, TableError> {
-        let (ids, vectors) = self.shards[shard].read_vectors(&self.store).await?;
-        let documents = if with_documents { Some(self.shards[shard].read_documents(&self.store).await?) } else { None };
+    /// Returns the rows of the largest shard.
+    #[must_use]
+    pub fn max_shard_rows(&self) -> usize {
+        self.manifest.shards.iter().map(|shard| shard.rows as usize).max().unwrap_or(0)
+    }
+
+    /// Streams all shards in row order, some read ahead of the one in work.
+    #[must_use]
+    pub fn stream(&self, columns: Columns) -> ShardStream {
+        let (corpus, handle) = (self.clone(), Handle::current());
+        let shards = futures::stream::iter(self.manifest.first_rows().into_iter().enumerate())
+            .map(move |(shard, first_row)| {
+                let corpus = corpus.clone();
+                // A task each, so that decoding runs beside the arithmetic and beside other shards'.
+                tokio::spawn(async move { corpus.read_shard(shard, first_row as usize, columns).await })
+            })
+            .buffered(1 + SHARDS_AHEAD);
+        ShardStream { shards: shards.boxed(), handle }
+    }
+
+    async fn read_shard(&self, shard: usize, first_row: usize, columns: Columns) -> Result<ShardRows, TableError> {
+        let (entry, store) = (&self.shards[shard], &self.store);
+        let documents = if columns == Columns::All { Some(entry.read_documents(store).await?) } else { None };
+        let (ids, vectors) = match columns {
+            Columns::Unchecked => entry.read_vectors_unchecked(store).await?,
+            Columns::Vectors | Columns::All => entry.read_vectors(store).await?,
+        };
+        self.meter.read(entry.stored_bytes(columns == Columns::All));
         Ok(ShardRows { shard, first_row, ids, vectors, documents })
     }
 
@@ -312,7 +348,7 @@ impl VectorSource for CorpusSource {
     fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), TableError> {
         let shards = {
             let _runtime = self.handle.enter();
-            self.corpus.stream(false)
+            self.corpus.stream(Columns::Vectors)
         };
         for rows in shards {
             let rows = rows?;
@@ -356,12 +392,10 @@ mod tests {
     #[test]
     fn a_reader_s_panic_is_the_receiver_s() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let (sender, receiver) = mpsc::channel(1);
-        runtime.block_on(async {
-            let read = tokio::spawn(async { panic!("a fault of the decoder") }).await;
-            sender.send(read).await.unwrap();
-        });
-        let caught = panic::catch_unwind(panic::AssertUnwindSafe(|| ShardStream(receiver).next())).unwrap_err();
+        let handle = runtime.handle().clone();
+        let shards = futures::stream::once(runtime.spawn(async { panic!("a fault of the decoder") })).boxed();
+        let mut stream = ShardStream { shards, handle };
+        let caught = panic::catch_unwind(panic::AssertUnwindSafe(|| stream.next())).unwrap_err();
         assert_eq!(caught.downcast_ref(), Some(&"a fault of the decoder"));
     }
 }

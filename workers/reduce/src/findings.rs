@@ -1,16 +1,15 @@
-//! Counts of the second pass and the lonely list → the tables of a run.
+//! Counts of the second pass → topics and their timeline.
 
 use std::num::NonZeroUsize;
 
 use strata_shared::exit::Failure;
-use strata_shared::findings::{LonelyDocument, TimelineEntry, Topic};
+use strata_shared::findings::{TimelineEntry, Topic};
 use strata_shared::run_record::PeriodsRecord;
 
 use crate::config::Config;
 use crate::corpus::Corpus;
 use crate::fading::{self, Change, Period, Timeline};
-use crate::labelling::Labelling;
-use crate::lonely_list::LonelyList;
+use crate::labelling::Counts;
 
 /// Categories shown of each topic.
 const TOP_CATEGORIES: usize = 3;
@@ -22,8 +21,6 @@ pub struct Findings {
     pub topics: Vec<Topic>,
     /// One entry a topic and period.
     pub timeline: Vec<TimelineEntry>,
-    /// Loneliest first.
-    pub lonely: Vec<LonelyDocument>,
     /// What the periods cover.
     pub periods: PeriodsRecord,
     /// Sentences that the report shows.
@@ -32,34 +29,35 @@ pub struct Findings {
 
 /// Measures every topic's change and puts the tables together.
 ///
+/// `lowered` says why there are fewer clusters than asked for, if so.
+///
 /// # Errors
 /// [`Failure`] if no thread can be had.
 pub async fn make(
     config: &Config,
     corpus: &Corpus,
-    labelling: &Labelling,
-    lonely: &LonelyList,
+    counts: &Counts,
+    lowered: Option<&str>,
 ) -> Result<Findings, Failure> {
     let recent = NonZeroUsize::new(config.settings.recent).unwrap_or(NonZeroUsize::MIN);
     let settings = fading::Settings { recent, seed: config.settings.seed };
-    let timeline = labelling.timeline.clone();
+    let timeline = counts.timeline.clone();
     let changes = config.compute(move || Ok(fading::measure(&timeline, settings))).await?;
     Ok(Findings {
-        topics: topics(labelling, &changes),
-        timeline: timeline_entries(&labelling.timeline),
-        lonely: lonely.table(labelling),
-        periods: periods(&labelling.timeline, config.settings.recent),
-        notes: notes(config, corpus, labelling, lonely),
+        topics: topics(counts, &changes),
+        timeline: timeline_entries(&counts.timeline),
+        periods: periods(&counts.timeline, config.settings.recent),
+        notes: notes(config, corpus, counts, lowered),
     })
 }
 
-fn topics(labelling: &Labelling, changes: &[Change]) -> Vec<Topic> {
+fn topics(counts: &Counts, changes: &[Change]) -> Vec<Topic> {
     let fading = ranks(&fading::fading_order(changes), changes, |change| change.status.is_decline());
     let emerging = ranks(&fading::emerging_order(changes), changes, |change| change.status.is_growth());
     changes
         .iter()
         .enumerate()
-        .map(|(label, change)| topic(labelling, label, change, fading[label], emerging[label]))
+        .map(|(label, change)| topic(counts, label, change, fading[label], emerging[label]))
         .collect()
 }
 
@@ -71,13 +69,13 @@ fn ranks(order: &[usize], changes: &[Change], is_listed: impl Fn(&Change) -> boo
     ranks
 }
 
-fn topic(labelling: &Labelling, label: usize, change: &Change, fading: Option<i32>, emerging: Option<i32>) -> Topic {
-    let (name, days) = (&labelling.names[label], labelling.days[label]);
+fn topic(counts: &Counts, label: usize, change: &Change, fading: Option<i32>, emerging: Option<i32>) -> Topic {
+    let (name, days) = (&counts.names[label], counts.days[label]);
     Topic {
         label: label as i32,
         name: name.name.clone(),
         terms: name.terms.clone(),
-        size: labelling.sizes[label] as i64,
+        size: counts.sizes[label] as i64,
         first: days.map(|(first, _)| first),
         last: days.map(|(_, last)| last),
         peak_period: change.peak_period.clone(),
@@ -87,8 +85,8 @@ fn topic(labelling: &Labelling, label: usize, change: &Change, fading: Option<i3
         fade_low: change.fade_low,
         fade_high: change.fade_high,
         status: change.status,
-        top_categories: labelling.categories.of_topic(label, TOP_CATEGORIES),
-        representative_ids: labelling.representatives.of_topic(label),
+        top_categories: counts.categories.of_topic(label, TOP_CATEGORIES),
+        representative_ids: counts.representatives.of_topic(label),
         fading_rank: fading,
         emerging_rank: emerging,
     }
@@ -132,20 +130,16 @@ fn chosen(timeline: &Timeline, flags: &[bool]) -> Vec<Period> {
     timeline.periods.iter().zip(flags).filter(|(_, flag)| **flag).map(|(&period, _)| period).collect()
 }
 
-fn notes(config: &Config, corpus: &Corpus, labelling: &Labelling, lonely: &LonelyList) -> Vec<String> {
-    let mut notes = Vec::new();
-    if let Some(lowered) = labelling.lowered {
-        notes.push(lowered.to_string());
-    }
-    if lonely.neighbours < config.settings.lonely_k {
+fn notes(config: &Config, corpus: &Corpus, counts: &Counts, lowered: Option<&str>) -> Vec<String> {
+    let mut notes: Vec<String> = lowered.map(str::to_owned).into_iter().collect();
+    let (asked, others) = (config.settings.lonely_k, corpus.num_rows().saturating_sub(1));
+    if others < asked {
         notes.push(format!(
-            "the neighbour that decides on loneliness was lowered from {} to {}: the corpus has {} documents",
-            config.settings.lonely_k,
-            lonely.neighbours,
+            "the neighbour that decides on loneliness was lowered from {asked} to {others}: the corpus has {} documents",
             corpus.num_rows()
         ));
     }
-    let complete = labelling.timeline.num_complete();
+    let complete = counts.timeline.num_complete();
     if complete == 0 {
         notes.push("no period is complete, so that nothing can be said of fading and emerging".into());
     } else if complete <= config.settings.recent {

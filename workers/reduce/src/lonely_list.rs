@@ -13,7 +13,7 @@ use strata_shared::table::TableError;
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
 use crate::labelling::Labelling;
-use crate::lonely::{Certificate, Entry, Lonely, LonelyError, Settings, search};
+use crate::lonely::{Certificate, Entry, Lonely, LonelyError, MAX_OPERATIONS, Settings, search};
 
 /// What the search found, with the documents that it names.
 #[derive(Debug)]
@@ -32,10 +32,18 @@ pub struct LonelyList {
 /// A shard that cannot be read any more.
 pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Result<LonelyList, Failure> {
     let (source, bounds, short) = (corpus.source(), Arc::clone(&labelling.bounds), Arc::clone(&labelling.short_rows));
-    let settings =
-        Settings { neighbours: config.settings.lonely_k, want: config.settings.lonely, ..Settings::default() };
-    let found = config.compute(move || search(&source, &bounds, &|row| !short[row], settings).map_err(failure)).await?;
+    let max_operations = if config.lonely_exhaustive { u64::MAX } else { MAX_OPERATIONS };
+    let (neighbours, want) = (config.settings.lonely_k, config.settings.lonely);
+    let settings = Settings { neighbours, want, max_operations, ..Settings::default() };
+    let (lists, centroids) = (Arc::clone(&labelling.lists), Arc::clone(&labelling.centroids));
+    let found = config
+        .compute(move || {
+            search(&source, &lists, &bounds, centroids.vectors(), &|row| !short[row], settings).map_err(failure)
+        })
+        .await?;
     let Lonely { entries, neighbours, certificate } = found;
+    // Those of the bounds were counted as the portions passed.
+    corpus.meter().computed(certificate.operations() - 2 * certificate.bound_pairs * certificate.dim as u64);
     let rows = entries.iter().flat_map(|entry| [entry.row, entry.nearest_row]);
     let documents = corpus.documents(rows).await?;
     Ok(LonelyList { certificate, neighbours, entries, documents })
@@ -44,6 +52,8 @@ pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Re
 fn failure(error: LonelyError<TableError>) -> Failure {
     match error {
         LonelyError::Source(error) | LonelyError::Ids(error) => Failure::new(error.exit(), error),
+        LonelyError::Lists(error) => error.into(),
+        cost @ LonelyError::Cost { .. } => Failure::new(cost.exit(), cost),
         other => ReduceError::stage("lonely", other).into(),
     }
 }
@@ -76,12 +86,12 @@ impl LonelyList {
 
     /// Returns what the run's record keeps of the search.
     #[must_use]
-    pub fn record(&self, listed: &[LonelyDocument], labelling: &Labelling) -> LonelyRecord {
+    pub fn record(&self, labelling: &Labelling) -> LonelyRecord {
         LonelyRecord {
             k: self.neighbours,
-            listed: listed.len(),
+            listed: self.entries.len(),
             cutoff: self.certificate.cutoff,
-            too_short: labelling.short_rows.iter().filter(|&&short| short).count() as u64,
+            too_short: labelling.num_short(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The `reduce-worker` program: command line and environment → one reduce.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use strata_reduce::Config;
+use strata_reduce::scratch::ScratchFolder;
+use strata_reduce::{Config, memory};
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::{DEFAULT_MEMORY, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, parse_bytes};
@@ -49,9 +51,15 @@ struct Arguments {
     /// The seed of every draw
     #[arg(long, env = "STRATA_SEED", default_value_t = ReduceSettings::default().seed)]
     seed: u64,
-    /// Memory that must suffice, such as 4GiB
-    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE", default_value = DEFAULT_MEMORY)]
-    memory: String,
+    /// Memory that must suffice, such as 2GiB [default: 4GiB, or the control group's limit if that is less]
+    #[arg(long, env = "STRATA_MEMORY", value_name = "SIZE")]
+    memory: Option<String>,
+    /// The folder for what does not fit in memory [default: that of all temporary files]
+    #[arg(long, env = "STRATA_SCRATCH", value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Search for the lonely even where that takes hours
+    #[arg(long, env = "STRATA_LONELY_EXHAUSTIVE")]
+    lonely_exhaustive: bool,
     /// A FAISS factory string [default: by rows and dimensions]
     #[arg(long, env = "STRATA_INDEX", value_name = "FACTORY")]
     index: Option<String>,
@@ -91,9 +99,21 @@ impl Arguments {
             vectors_of: self.vectors_of,
             force: self.force,
             threads,
-            memory_bytes: parse_bytes("--memory", &self.memory)?,
+            memory_bytes: memory_bytes(self.memory.as_deref())?,
+            scratch: None,
+            lonely_exhaustive: self.lonely_exhaustive,
         })
     }
+}
+
+/// The memory that was named, or what there is; never more than the control group grants.
+fn memory_bytes(named: Option<&str>) -> Result<u64, Failure> {
+    let asked = parse_bytes("--memory", named.unwrap_or(DEFAULT_MEMORY))?;
+    let granted = memory::cgroup_limit().unwrap_or(u64::MAX);
+    if named.is_some() && granted < asked {
+        tracing::warn!("--memory: found {} MiB, the control group grants {} MiB", asked >> 20, granted >> 20);
+    }
+    Ok(asked.min(granted))
 }
 
 fn main() -> ExitCode {
@@ -112,8 +132,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Retry, error))?;
     let store = arguments.store.clone();
-    let config = arguments.config()?;
-    let scratch = scratch_folder()?;
+    let scratch = ScratchFolder::make(arguments.scratch.as_deref())?;
+    let config = Config { scratch: Some(scratch.path().to_owned()), ..arguments.config()? };
     let done = runtime.block_on(work(config, &store));
     // Arithmetic that is under way on a thread must not hold up the end, nor leave its files behind.
     runtime.shutdown_background();
@@ -130,13 +150,4 @@ async fn work(config: Config, store: &str) -> Result<(), Failure> {
             Err(Failure::new(Exit::Retry, "stopped by a signal; a reduce that was not finished begins anew"))
         }
     }
-}
-
-/// Makes a folder in `TMPDIR` for all temporary files of this process, which goes with what it returns.
-fn scratch_folder() -> Result<tempfile::TempDir, Failure> {
-    let folder = tempfile::Builder::new().prefix("strata-reduce-").tempdir();
-    let folder = folder.map_err(|error| Failure::new(Exit::Retry, error))?;
-    // Set once, and nobody has asked for a temporary folder before.
-    let _ = tempfile::env::override_temp_dir(folder.path());
-    Ok(folder)
 }

@@ -2,111 +2,103 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
 use strata_shared::layout::FORMAT;
+use strata_shared::measurements::{Host, LonelyCost, LonelyStage, Measurements, Stage as MeasuredStage};
 
-use crate::lonely::Certificate;
+use crate::lonely::{Certificate, Stage};
+use crate::meter::{Meter, Work};
 
 /// Clock ticks a second in `/proc/self/stat`; Linux has fixed it at 100 for user space.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Times and memory of one reduce.
-#[derive(Debug, Serialize)]
-pub struct Measurements {
-    format: u32,
-    host: Host,
-    stages: Vec<Stage>,
-    peak_memory_bytes: Option<u64>,
-    lonely: Option<LonelyCost>,
-    #[serde(skip)]
+/// The clock and the counts of a reduce under way.
+#[derive(Debug)]
+pub struct Stopwatch {
+    measured: Measurements,
     started: Instant,
+    meter: Meter,
 }
 
-#[derive(Debug, Serialize)]
-struct Host {
-    threads: usize,
-    architecture: &'static str,
-    cpu: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Stage {
-    name: &'static str,
-    seconds: f64,
-    cpu_seconds: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct LonelyCost {
-    distinct: usize,
-    bounded_below: usize,
-    fell_in_cluster: usize,
-    unsearched: usize,
-    searched: usize,
-    fell_in_search: usize,
-    exhausted: usize,
-    scans: usize,
-    operations: u64,
-    brute_force_operations: u64,
-}
-
-impl Measurements {
-    /// Starts the clock.
+impl Stopwatch {
+    /// Starts the clock; `peak` is the machine's, in operations a second, and `meter` counts what is done.
     #[must_use]
-    pub fn start(threads: usize) -> Self {
-        let host = Host { threads, architecture: std::env::consts::ARCH, cpu: cpu_model() };
-        Self {
-            format: FORMAT,
-            host,
-            stages: Vec::new(),
-            peak_memory_bytes: None,
-            lonely: None,
-            started: Instant::now(),
-        }
+    pub fn start(threads: usize, peak: f64, meter: Meter) -> Self {
+        let architecture = std::env::consts::ARCH.to_owned();
+        let host = Host { threads, architecture, cpu: cpu_model(), peak_operations_per_second: peak };
+        let measured = Measurements { format: FORMAT, host, stages: Vec::new(), peak_memory_bytes: None, lonely: None };
+        Self { measured, started: Instant::now(), meter }
     }
 
-    /// Measures one stage.
+    /// Measures one stage, which goes through `rows` documents.
     ///
     /// # Errors
     /// Whatever the stage fails with.
-    pub async fn stage<T, E>(&mut self, name: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let (wall, cpu) = (Instant::now(), cpu_seconds());
+    pub async fn stage<T, E>(
+        &mut self,
+        name: &'static str,
+        rows: usize,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let (wall, cpu, before) = (Instant::now(), cpu_seconds(), self.meter.work());
         let done = work.await?;
         let (seconds, cpu_seconds) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         tracing::info!(stage = name, seconds = format!("{seconds:.1}"), "stage is done");
-        self.stages.push(Stage { name, seconds, cpu_seconds });
+        let stage = self.stage_of(name, rows, seconds, cpu_seconds, self.meter.work().since(before));
+        self.measured.stages.push(stage);
         Ok(done)
     }
 
+    fn stage_of(&self, name: &str, rows: usize, seconds: f64, cpu_seconds: f64, work: Work) -> MeasuredStage {
+        let peak = self.measured.host.peak_operations_per_second;
+        let of_peak =
+            |operations: u64, seconds: f64| if seconds > 0.0 { operations as f64 / (peak * seconds) } else { 0.0 };
+        // Threads share the peak, so that seconds of a processor are worth that part of it.
+        let timed = work.timed_nanoseconds as f64 / 1e9 / self.measured.host.threads as f64;
+        MeasuredStage {
+            name: name.to_owned(),
+            seconds,
+            cpu_seconds,
+            rows: rows as u64,
+            bytes_read: work.bytes_read,
+            bytes_written: work.bytes_written,
+            operations: work.operations,
+            share_of_peak: of_peak(work.operations, seconds),
+            share_of_peak_in_assignment: (timed > 0.0).then(|| of_peak(work.timed_operations, timed)),
+            peak_memory_bytes: peak_memory_bytes(),
+        }
+    }
+
     /// Keeps what proves the lonely list.
-    pub fn certificate(&mut self, certificate: &Certificate, dim: usize) {
-        let rows = certificate.rows as u64;
-        self.lonely = Some(LonelyCost {
+    pub fn certificate(&mut self, certificate: &Certificate) {
+        let names = ["seeds", "own cluster", "near clusters", "far clusters", "crowds"];
+        let stage = |(name, stage): (&str, Stage)| LonelyStage {
+            name: name.to_owned(),
+            entered: stage.entered,
+            fell: stage.fell,
+            pairs: stage.pairs,
+        };
+        self.measured.lonely = Some(LonelyCost {
             distinct: certificate.distinct,
-            bounded_below: certificate.bounded_below,
-            fell_in_cluster: certificate.fell_in_cluster,
-            unsearched: certificate.unsearched(),
-            searched: certificate.searched,
-            fell_in_search: certificate.fell_in_search,
+            stages: names.into_iter().zip(certificate.stages()).map(stage).collect(),
             exhausted: certificate.exhausted,
-            scans: certificate.scans,
-            operations: certificate.operations,
-            brute_force_operations: 2 * rows * rows * dim as u64,
+            finalists: certificate.finalists,
+            store_scans: certificate.store_scans,
+            margin: certificate.margin,
+            first_cutoff: certificate.first_cutoff,
+            cutoff: certificate.cutoff,
+            operations: certificate.operations(),
+            brute_force_operations: certificate.brute_force_operations(),
         });
     }
 
-    /// Encodes the measurements as indented JSON, with the peak of resident memory so far.
-    ///
-    /// # Panics
-    /// Never: numbers and strings always serialise.
+    /// Encodes the measurements, with the peak of resident memory so far.
     #[must_use]
     pub fn encode(mut self) -> Vec<u8> {
-        self.peak_memory_bytes = peak_memory_bytes();
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.stages.push(Stage { name: "all", seconds, cpu_seconds: cpu_seconds() });
-        let mut json = serde_json::to_vec_pretty(&self).expect("numbers and strings always serialise");
-        json.push(b'\n');
-        json
+        self.measured.peak_memory_bytes = peak_memory_bytes();
+        let rows = self.measured.stages.iter().map(|stage| stage.rows).max().unwrap_or(0) as usize;
+        let all = self.stage_of("all", rows, self.started.elapsed().as_secs_f64(), cpu_seconds(), self.meter.work());
+        self.measured.stages.push(all);
+        self.measured.encode()
     }
 }
 

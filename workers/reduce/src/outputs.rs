@@ -2,15 +2,21 @@
 
 use std::path::Path as FilePath;
 
+use bytes::Bytes;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use strata_shared::digest;
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, RunName};
 use strata_shared::run_record::OutputEntry;
-use strata_shared::store::{Store, StoreError};
+use strata_shared::store::{PART_BYTES, Store, StoreError};
+use tokio::sync::mpsc;
 
 use crate::config::{ReduceError, on_blocking_thread};
+use crate::meter::Meter;
+
+/// Parts of an upload that wait for the store.
+const PARTS_AHEAD: usize = 1;
 
 /// What a run has written so far.
 #[derive(Debug)]
@@ -18,20 +24,21 @@ pub struct Outputs {
     store: Store,
     run: RunName,
     written: Vec<OutputEntry>,
+    meter: Meter,
 }
 
 impl Outputs {
     /// Starts with nothing written.
     #[must_use]
-    pub const fn new(store: Store, run: RunName) -> Self {
-        Self { store, run, written: Vec::new() }
+    pub const fn new(store: Store, run: RunName, meter: Meter) -> Self {
+        Self { store, run, written: Vec::new(), meter }
     }
 
     /// Writes one object of the run; `file` is its key below the run's folder.
     ///
     /// # Errors
     /// [`StoreError`]; the object is then not remembered.
-    pub async fn put(&mut self, file: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+    pub async fn put(&mut self, file: &str, bytes: Vec<u8>) -> Result<OutputEntry, StoreError> {
         self.put_at(&layout::in_run(&self.run, file), bytes).await
     }
 
@@ -40,14 +47,50 @@ impl Outputs {
     /// # Errors
     /// [`StoreError`]; the object is then not remembered.
     pub async fn put_labels(&mut self, index: usize, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.put_at(&layout::labels(&self.run, index), bytes).await
+        self.put_at(&layout::labels(&self.run, index), bytes).await?;
+        Ok(())
     }
 
-    async fn put_at(&mut self, key: &Path, bytes: Vec<u8>) -> Result<(), StoreError> {
+    async fn put_at(&mut self, key: &Path, bytes: Vec<u8>) -> Result<OutputEntry, StoreError> {
         let entry = OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
         self.store.put(key, bytes).await?;
+        self.remember(entry.clone());
+        Ok(entry)
+    }
+
+    /// Begins one object of the run that is written part by part.
+    #[must_use]
+    pub fn begin(&self, file: &str) -> Upload {
+        Upload { store: self.store.clone(), key: layout::in_run(&self.run, file) }
+    }
+
+    /// Remembers what an upload has written.
+    pub fn remember(&mut self, entry: OutputEntry) {
+        self.meter.wrote(entry.bytes);
         self.written.push(entry);
-        Ok(())
+    }
+
+    /// Remembers what an earlier reduce has written.
+    pub fn keep(&mut self, entry: OutputEntry) {
+        self.written.push(entry);
+    }
+
+    /// Returns how many objects are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Tells whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    /// Returns the objects remembered after the first `num_earlier`.
+    #[must_use]
+    pub fn since(&self, num_earlier: usize) -> Vec<OutputEntry> {
+        self.written[num_earlier..].to_vec()
     }
 
     /// Writes a local file as one object of the run.
@@ -58,7 +101,7 @@ impl Outputs {
         let (key, local) = (layout::in_run(&self.run, file), path.to_owned());
         let (bytes, sha256) = on_blocking_thread(move || hash_file(&local)).await?;
         self.store.put_file(&key, path).await?;
-        self.written.push(OutputEntry { key: key.to_string(), bytes, sha256 });
+        self.remember(OutputEntry { key: key.to_string(), bytes, sha256 });
         Ok(())
     }
 
@@ -67,6 +110,84 @@ impl Outputs {
     pub fn finish(mut self) -> Vec<OutputEntry> {
         self.written.sort_by(|a, b| a.key.cmp(&b.key));
         self.written
+    }
+}
+
+/// An object of the run that is written part by part, beside others.
+#[derive(Debug)]
+pub struct Upload {
+    store: Store,
+    key: Path,
+}
+
+impl Upload {
+    /// Writes what `make` pushes, on a thread that may block, as one object.
+    ///
+    /// # Errors
+    /// What `make` fails with, or the store; nothing appears then.
+    pub async fn write(
+        self,
+        make: impl FnOnce(&mut Parts) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<OutputEntry, Failure> {
+        let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
+        let making = on_blocking_thread(move || {
+            let mut parts = Parts { hasher: Sha256::new(), bytes: 0, waiting: Vec::with_capacity(PART_BYTES), sender };
+            if let Err(failure) = make(&mut parts) {
+                parts.fail(failure);
+                return Ok(None);
+            }
+            parts.flush();
+            Ok(Some((parts.bytes, digest::finish(parts.hasher))))
+        });
+        let waiting =
+            futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+        let (written, finished) = tokio::join!(self.store.put_parts(&self.key, waiting), making);
+        written?;
+        let (bytes, sha256) = finished?.ok_or_else(|| ReduceError::stage("upload", "ended early"))?;
+        Ok(OutputEntry { key: self.key.to_string(), bytes, sha256 })
+    }
+}
+
+/// Takes the bytes of an object in any helpings, and hands them on in parts.
+#[derive(Debug)]
+pub struct Parts {
+    hasher: Sha256,
+    bytes: u64,
+    /// What makes up the next part.
+    waiting: Vec<u8>,
+    sender: mpsc::Sender<Result<Bytes, Failure>>,
+}
+
+impl Parts {
+    /// Appends bytes; they go nowhere once the store has failed, which says why itself.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            bytes = later;
+            if self.waiting.len() == PART_BYTES {
+                self.flush();
+            }
+        }
+    }
+
+    /// Tells whether nobody takes the parts any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn flush(&mut self) {
+        self.hasher.update(&self.waiting);
+        self.bytes += self.waiting.len() as u64;
+        let part = std::mem::replace(&mut self.waiting, Vec::with_capacity(PART_BYTES));
+        if !part.is_empty() {
+            let _ = self.sender.blocking_send(Ok(part.into()));
+        }
+    }
+
+    fn fail(self, failure: Failure) {
+        let _ = self.sender.blocking_send(Err(failure));
     }
 }
 

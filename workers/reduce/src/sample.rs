@@ -12,7 +12,7 @@
 use std::collections::BinaryHeap;
 
 use ndarray::{Array2, ShapeError};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Sampled rows for each cluster: as many as faiss trains on (`max_points_per_centroid`).
 const ROWS_PER_CLUSTER: usize = 256;
@@ -23,7 +23,7 @@ const MIN_ROWS: usize = 65_536;
 /// The largest sample: 192 MiB at 384 dimensions.
 const MAX_ROWS: usize = 131_072;
 
-/// Why a sample could not be taken.
+/// Why a sample could not be taken, or is not the one that it was.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
     /// A vector of another length than the corpus has.
@@ -35,6 +35,12 @@ pub enum SampleError {
         found: usize,
         /// The length of all others.
         expected: usize,
+    },
+    /// A later reading of the corpus leads to another sample.
+    #[error("row {row}: is not what it was when the sample was drawn; a shard has changed since")]
+    Changed {
+        /// The global row.
+        row: u64,
     },
     /// The rows taken do not form a matrix.
     #[error("the sampled rows do not form a matrix")]
@@ -48,6 +54,58 @@ pub struct Sample {
     pub vectors: Array2<f32>,
     /// The global row of each.
     pub rows: Vec<u64>,
+    seed: u64,
+    /// The hash of the last one's id; with fewer rows than the corpus has, no row left out has a smaller one.
+    last_hash: u64,
+}
+
+impl Sample {
+    /// Returns what a later reading is held to; `is_whole` tells that the sample is the corpus.
+    #[must_use]
+    pub fn roll(&self, is_whole: bool) -> Roll {
+        let mut rows: Vec<(u64, u64)> =
+            self.rows.iter().zip(self.vectors.rows()).map(|(&row, vector)| (row, digest(vector.iter()))).collect();
+        rows.sort_unstable();
+        let last_hash = if is_whole { u64::MAX } else { self.last_hash };
+        Roll { seed: self.seed, last_hash, rows, num_called: 0 }
+    }
+}
+
+/// The sample's rows by number, each with a digest of its vector: a second reading of the corpus must lead to the same
+/// sample, so that the first one need not check what it reads.
+#[derive(Debug)]
+pub struct Roll {
+    seed: u64,
+    last_hash: u64,
+    rows: Vec<(u64, u64)>,
+    num_called: usize,
+}
+
+impl Roll {
+    /// Takes the next row of the corpus, in row order.
+    ///
+    /// # Errors
+    /// [`SampleError::Changed`] for a sampled row whose id or vector is another, and for one that should be sampled.
+    pub fn call(&mut self, id: &str, row: u64, vector: &[f32]) -> Result<(), SampleError> {
+        let expected = self.rows.get(self.num_called).filter(|(expected, _)| *expected == row);
+        let hash = xxh3_64_with_seed(id.as_bytes(), self.seed);
+        match expected {
+            Some(_) if hash > self.last_hash => Err(SampleError::Changed { row }),
+            Some((_, expected)) if *expected != digest(vector.iter()) => Err(SampleError::Changed { row }),
+            Some(_) => {
+                self.num_called += 1;
+                Ok(())
+            }
+            // Rows of equal hashes are told apart by their ids; two of them at this very place are not to be feared.
+            None if hash < self.last_hash => Err(SampleError::Changed { row }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn digest<'a>(vector: impl Iterator<Item = &'a f32>) -> u64 {
+    let bytes: Vec<u8> = vector.flat_map(|value| value.to_le_bytes()).collect();
+    xxh3_64(&bytes)
 }
 
 /// Returns the number of rows to sample from `num_rows` for `num_clusters` clusters.
@@ -125,7 +183,8 @@ impl Sampler {
         let slots: Vec<usize> = tickets.iter().map(|ticket| ticket.slot).collect();
         permute_rows(&mut vectors, dim, slots);
         let rows: Vec<u64> = tickets.iter().map(|ticket| ticket.row).collect();
-        Ok(Sample { vectors: Array2::from_shape_vec((rows.len(), dim), vectors)?, rows })
+        let last_hash = tickets.last().map_or(0, |ticket| ticket.hash);
+        Ok(Sample { vectors: Array2::from_shape_vec((rows.len(), dim), vectors)?, rows, seed: self.seed, last_hash })
     }
 }
 
@@ -195,6 +254,26 @@ mod tests {
             let (small, large) = (sample_of(&ids, &order, seed, capacity), sample_of(&ids, &order, seed, 50));
             prop_assert_eq!(small.rows.as_slice(), &large.rows[..capacity]);
         }
+    }
+
+    #[test]
+    fn a_second_reading_that_leads_to_another_sample_is_found() {
+        let ids: Vec<String> = (0..60).map(|row| format!("id {row}")).collect();
+        let order: Vec<usize> = (0..60).collect();
+        let sample = sample_of(&ids, &order, 3, 20);
+        let read = |ids: &[String], vector: &dyn Fn(usize) -> Vec<f32>| {
+            let mut roll = sample.roll(false);
+            ids.iter().enumerate().try_for_each(|(row, id)| roll.call(id, row as u64, &vector(row)))
+        };
+        let as_drawn = |row: usize| vector_of(&ids[row]);
+        assert!(read(&ids, &as_drawn).is_ok());
+        let sampled = sample.rows[4] as usize;
+        assert!(read(&ids, &|row| if row == sampled { vec![0.5; 3] } else { as_drawn(row) }).is_err());
+        let unsampled = (0..60).find(|row| !sample.rows.contains(row)).unwrap() as usize;
+        let mut renamed = ids.clone();
+        renamed.swap(unsampled, sampled);
+        assert!(read(&renamed, &as_drawn).is_err());
+        assert!(sample_of(&ids, &order, 3, 60).roll(true).call("another", 0, &as_drawn(0)).is_ok());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rand_xoshiro::Xoshiro256Plus;
 use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Exit;
-use strata_shared::layout::ModelName;
+use strata_shared::layout::{FORMAT, ModelName};
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::vectors::{self, Vectors};
@@ -74,7 +74,9 @@ async fn corpus() -> Store {
 fn config() -> Config {
     let settings = ReduceSettings { clusters: Some(3), lonely: 5, ..ReduceSettings::default() };
     let run = Some(RunName::new("r").unwrap());
-    Config { settings, run, vectors_of: None, force: false, threads: 2, memory_bytes: 4 << 30 }
+    let (scratch, lonely_exhaustive) = (None, false);
+    let (vectors_of, force, memory_bytes) = (None, false, 4 << 30);
+    Config { settings, run, vectors_of, force, threads: 2, memory_bytes, scratch, lonely_exhaustive }
 }
 
 fn record() -> Path {
@@ -144,4 +146,36 @@ async fn a_factory_string_is_refused_before_anything_is_read() {
         assert_eq!(refused.exit(), Exit::Configuration, "{refused}");
     }
     assert_eq!(run(config(), store.clone()).await.unwrap_err().exit(), Exit::Data);
+}
+
+#[tokio::test]
+async fn a_tight_limit_sends_vectors_to_the_scratch_folder_and_changes_nothing() {
+    let store = corpus().await;
+    run(config(), store.clone()).await.unwrap();
+    let finished = store.get(&record()).await.unwrap();
+    let plan = faiss::IndexPlan::by_size(SHARDS * ROWS, DIM, 3);
+    let least = memory::Needs::of(SHARDS * ROWS, DIM, ROWS, 3, &plan).least;
+    let scratch = tempfile::tempdir().unwrap();
+    let within =
+        |memory_bytes| Config { force: true, memory_bytes, scratch: Some(scratch.path().to_owned()), ..config() };
+    run(within(least), store.clone()).await.unwrap();
+    assert_eq!(store.get(&record()).await.unwrap(), finished);
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    let refused = run(within(least - 1), store).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Configuration, "{refused}");
+}
+
+#[tokio::test]
+async fn a_run_that_another_question_has_begun_is_not_taken_over() {
+    let store = corpus().await;
+    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
+    checkpoint::Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap()).await.unwrap();
+    let settings = ReduceSettings { lonely: 6, ..config().settings };
+    let other = Config { settings, ..config() };
+    let refused = run(other.clone(), store.clone()).await.unwrap_err();
+    assert_eq!(refused.exit(), Exit::Configuration, "{refused}");
+    run(config(), store.clone()).await.unwrap();
+    let left = store.list(&layout::run(&RunName::new("r").unwrap())).await.unwrap();
+    assert!(left.iter().all(|object| !object.location.to_string().contains("unfinished")), "{left:?}");
+    run(Config { force: true, ..other }, store).await.unwrap();
 }

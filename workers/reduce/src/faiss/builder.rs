@@ -5,7 +5,7 @@ use std::path::Path;
 use ::faiss::error::Error as NativeError;
 use ::faiss::index::IndexImpl;
 use ::faiss::index::autotune::ParameterSpace;
-use ::faiss::index::io::{IoFlags, read_index_with_flags, write_index};
+use ::faiss::index::io::{IoFlags, read_index, read_index_with_flags, write_index};
 use ::faiss::{Idx, Index};
 use ndarray::{ArrayView2, Axis};
 
@@ -118,6 +118,20 @@ impl IndexBuilder {
         }
         Ok(self.plan)
     }
+}
+
+/// Searches an index file for the rows nearest to each query, `[queries, dim]`, the nearest first, with its own `nprobe`.
+///
+/// # Errors
+/// [`FaissError::Search`].
+pub fn search_file(path: &Path, queries: ArrayView2<'_, f32>, num_nearest: usize) -> Result<Vec<Vec<u64>>, FaissError> {
+    let failed = |source| FaissError::Search { path: path.to_owned(), source };
+    let name = path.to_str().ok_or_else(|| failed(NativeError::BadFilePath))?;
+    let mut index = read_index(name).map_err(failed)?;
+    let standard = queries.as_standard_layout();
+    let found = index.search(standard.as_slice().unwrap_or_default(), num_nearest).map_err(failed)?;
+    let rows = found.labels.chunks(num_nearest.max(1));
+    Ok(rows.map(|ids| ids.iter().filter_map(|id| id.get()).collect()).collect())
 }
 
 /// Refuses vectors of another length than the plan's, unless there are none.

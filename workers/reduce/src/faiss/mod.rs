@@ -7,8 +7,10 @@
 //! | rows | index | |
 //! |---|---|---|
 //! | up to 100,000 | `Flat` | exact; every search reads all vectors |
-//! | above, and up to 1 GiB of float32 | `IVF{k},Flat` | the run's own k centroids as inverted lists |
-//! | above that | `IVF{k},SQfp16` | the same at two bytes a dimension |
+//! | above | `IVF{k},SQfp16` | the run's own k centroids as inverted lists, two bytes a dimension |
+//!
+//! These two are never built: FAISS writes the empty index, and the vectors are put into its file on the way to the store
+//! ([`flat_header`], [`list_header`]). What a factory string asks for is built in memory ([`IndexBuilder`]).
 //!
 //! Invariant: the same vectors in the same order give the same bytes, however they were cut and whatever the number of
 //! threads. BLAS therefore runs on one thread, and graphs, whose edges depend on the order of insertion, are built on one.
@@ -16,6 +18,7 @@
 //! Where the file goes in the end, and what is written about it, is left to the caller.
 
 mod builder;
+mod file;
 mod plan;
 mod size;
 #[cfg(test)]
@@ -27,8 +30,9 @@ use std::path::PathBuf;
 use ::faiss::error::Error as NativeError;
 use strata_shared::exit::{Classify, Exit};
 
-pub use builder::IndexBuilder;
-pub use plan::IndexPlan;
+pub use builder::{IndexBuilder, search_file};
+pub use file::{flat_header, list_header};
+pub use plan::{Design, IndexPlan};
 
 /// Why there is no index.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,22 @@ pub enum FaissError {
         /// What FAISS said.
         source: NativeError,
     },
+    /// The file cannot be searched.
+    #[error("{}: the index cannot be searched", path.display())]
+    Search {
+        /// The file.
+        path: PathBuf,
+        /// What FAISS said.
+        source: NativeError,
+    },
+    /// The file of an empty index is not what FAISS writes.
+    #[error("{}: the empty index cannot be read back", path.display())]
+    ReadBack {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The file does not hold what was written.
     #[error("{}: the written index has {found} rows of {expected}", path.display())]
     Incomplete {
@@ -117,7 +137,7 @@ impl Classify for FaissError {
         match self {
             Self::Factory { .. } | Self::Endless { .. } | Self::Train { .. } | Self::Add { .. } => Exit::Configuration,
             Self::Dimension { .. } | Self::Rows { .. } => Exit::Data,
-            Self::Write { .. } | Self::Incomplete { .. } => Exit::Retry,
+            Self::Write { .. } | Self::Search { .. } | Self::ReadBack { .. } | Self::Incomplete { .. } => Exit::Retry,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use ::faiss::error::Error as NativeError;
 use ::faiss::index::flat::FlatIndex;
-use ::faiss::index::ivf_flat::IVFFlatIndexImpl;
 use ::faiss::index::scalar_quantizer::{IVFScalarQuantizerIndexImpl, QuantizerType};
 use ::faiss::index::{IndexImpl, UpcastIndex};
 use ::faiss::{Index, MetricType, index_factory};
@@ -13,22 +12,17 @@ use super::{FaissError, size};
 /// The most rows of which a flat index is built: 100,000 × 384 are searched in 10 ms.
 const MAX_FLAT_ROWS: usize = 100_000;
 
-/// The most bytes of float32 that inverted lists hold as they are.
-const MAX_FLOAT_BYTES: usize = 1 << 30;
-
 /// Inverted lists for each one that a search reads: 16 of 400 found 95.6 % of the 11 nearest on 35,709 real abstracts, 8 of
 /// them 90.1 %, 32 98.3 %.
 const LISTS_PER_PROBE: usize = 25;
 
 /// How vectors lie in an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Design {
+pub enum Design {
     /// All in one list.
     Flat,
-    /// In the run's clusters, float32.
-    Lists,
     /// In the run's clusters, float16.
-    HalfLists,
+    Lists,
     /// As the factory string says.
     Factory,
 }
@@ -47,13 +41,10 @@ impl IndexPlan {
     /// Chooses by size: see the table at the head of [`super`].
     #[must_use]
     pub fn by_size(num_rows: usize, dim: usize, num_centroids: usize) -> Self {
-        let bytes = num_rows.saturating_mul(dim).saturating_mul(size_of::<f32>());
         let (design, factory) = if num_rows <= MAX_FLAT_ROWS || num_centroids == 0 {
             (Design::Flat, "Flat".to_owned())
-        } else if bytes <= MAX_FLOAT_BYTES {
-            (Design::Lists, format!("IVF{num_centroids},Flat"))
         } else {
-            (Design::HalfLists, format!("IVF{num_centroids},SQfp16"))
+            (Design::Lists, format!("IVF{num_centroids},SQfp16"))
         };
         let nprobe = (design != Design::Flat).then(|| probes(num_centroids));
         Self { design, factory, dim, num_rows, nprobe }
@@ -95,10 +86,28 @@ impl IndexPlan {
         self.nprobe
     }
 
-    /// The memory of the index when it is full, in bytes.
+    /// The bytes of the index when it is full: on disk, and in memory where FAISS builds it.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
+    pub fn index_bytes(&self) -> u64 {
         self.num_rows as u64 * size::row_bytes(&self.factory, self.dim)
+    }
+
+    /// How the vectors lie.
+    #[must_use]
+    pub const fn design(&self) -> Design {
+        self.design
+    }
+
+    /// Whether the index is trained on a sample, as one of a factory string may be.
+    #[must_use]
+    pub fn is_trained_on_sample(&self) -> bool {
+        self.design == Design::Factory
+    }
+
+    /// Whether every search finds the nearest vectors.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.design == Design::Flat
     }
 
     /// Whether the order of threads would show in the index.
@@ -110,7 +119,7 @@ impl IndexPlan {
     pub(super) fn build(&self, centroids: ArrayView2<'_, f32>) -> Result<IndexImpl, FaissError> {
         let built = match self.design {
             Design::Flat => FlatIndex::new_ip(self.dim as u32).map(UpcastIndex::upcast),
-            Design::Lists | Design::HalfLists => self.lists(centroids),
+            Design::Lists => self.lists(centroids),
             Design::Factory => return self.parse_factory(),
         };
         built.map_err(|source| self.factory_error(source))
@@ -123,9 +132,6 @@ impl IndexPlan {
         let flat = centroids.as_slice().unwrap_or_default();
         let mut quantizer = FlatIndex::new_l2(dim)?;
         quantizer.add(flat)?;
-        if self.design == Design::Lists {
-            return Ok(IVFFlatIndexImpl::new(quantizer, dim, num_lists, metric)?.upcast());
-        }
         // Not residuals: their inner products would need the centroid's, and the quantizer gives L2.
         let half = QuantizerType::QT_fp16;
         let lists = IVFScalarQuantizerIndexImpl::new_with_metric(quantizer, dim, half, num_lists, metric, Some(false))?;

@@ -1,91 +1,87 @@
-//! Who does the arithmetic of k-means: our matrix products or linfa-clustering, through the same traits.
+//! Who does the arithmetic of k-means: our matrix products or linfa-clustering, behind one trait.
 //!
-//! Invariant: a pass means the same to both: counts start at zero, batches are taken in order, each centroid is the
-//! running mean of the rows it was given.
+//! Invariant: a step means the same to both: the rows go to their nearest centroids, each centroid becomes the mean of
+//! its rows.
 //!
-//! Leaves to others: what passes there are ([`super::schedule`]).
-
-use std::fmt::Debug;
+//! Leaves to others: what steps are taken ([`super::schedule`]).
 
 use linfa::traits::FitWith;
 use linfa::{DatasetBase, ParamGuard};
 use linfa_clustering::{IncrKMeansError, KMeans, KMeansInit, KMeansParamsError};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, s};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256Plus;
 use strata_shared::settings::KmeansEngine;
 
-use super::{FitError, MatrixKMeansParams};
+use super::FitError;
+use super::matrix_engine::MatrixSteps;
 
-/// A step that moves the centroids by less than this, all together, ends a pass: linfa's own default.
-const TOLERANCE: f32 = 1e-4;
-
-/// What one pass over batches arrived at.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pass {
-    /// `[k, dim]`, after the last batch.
-    pub(super) centroids: Array2<f32>,
-    /// The mean squared distance of the last batch to the centroids before it.
-    pub(super) inertia: f64,
-    /// Whether the last batch moved the centroids by less than the tolerance.
-    pub(super) converged: bool,
+/// The centroids that rows are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All of them.
+    All,
+    /// Those near the one that a row belonged to after the last step, if the engine can tell, else all.
+    Near,
 }
 
-/// Takes the rows in batches, in order, from the given centroids; linfa's engine is some thirty times slower than ours.
-///
-/// # Errors
-/// [`FitError`] if there is no row or no centroid, or the engine fails.
-pub(super) fn pass(
+/// Centroids that move step by step.
+pub(super) trait Steps {
+    /// Labels the first `num_rows` rows of the sample, never fewer than before, and moves the centroids to the means.
+    ///
+    /// Returns the inertia of these rows under the centroids before the step.
+    ///
+    /// # Errors
+    /// [`FitError`] if the engine fails.
+    fn step(&mut self, num_rows: usize, reach: Reach) -> Result<f64, FitError>;
+
+    /// Returns the centroids, `[k, dim]`.
+    fn centroids(&self) -> ArrayView2<'_, f32>;
+}
+
+/// Prepares steps over the rows of a sample in standard layout from the given centroids, at least one.
+pub(super) fn start<'a>(
     engine: KmeansEngine,
+    sample: ArrayView2<'a, f32>,
     centroids: Array2<f32>,
-    rows: ArrayView2<'_, f32>,
-    batch_rows: usize,
-) -> Result<Pass, FitError> {
+) -> Box<dyn Steps + 'a> {
     match engine {
-        KmeansEngine::Matrix => {
-            let params = MatrixKMeansParams::new(centroids, TOLERANCE)?;
-            absorb(&params, rows, batch_rows, |model| (model.centroids().vectors().to_owned(), model.inertia()))
-        }
-        KmeansEngine::Linfa => {
-            // Nothing is drawn from the generator: the centroids are given.
-            let params = KMeans::params_with_rng(centroids.nrows(), Xoshiro256Plus::seed_from_u64(0))
-                .init_method(KMeansInit::Precomputed(centroids))
-                .tolerance(TOLERANCE)
-                .check()?;
-            absorb(&params, rows, batch_rows, |model| (model.centroids().clone(), f64::from(model.inertia())))
-        }
+        KmeansEngine::Matrix => Box::new(MatrixSteps::new(sample, centroids)),
+        KmeansEngine::Linfa => Box::new(LinfaSteps::new(sample, centroids)),
     }
 }
 
-/// Hands the batches to a k-means behind linfa's trait and reads centroids and inertia from the last model.
-fn absorb<P, M: Debug>(
-    params: &P,
-    rows: ArrayView2<'_, f32>,
-    batch_rows: usize,
-    read: impl Fn(&M) -> (Array2<f32>, f64),
-) -> Result<Pass, FitError>
-where
-    P: for<'a, 'b> FitWith<
-            'a,
-            ArrayView2<'b, f32>,
-            Array1<()>,
-            IncrKMeansError<M>,
-            ObjectIn = Option<M>,
-            ObjectOut = M,
-        >,
-{
-    let (mut model, mut converged) = (None, false);
-    for batch in rows.axis_chunks_iter(Axis(0), batch_rows.max(1)) {
-        let (next, end) = match params.fit_with(model, &DatasetBase::from(batch)) {
-            Ok(next) => (next, true),
-            Err(IncrKMeansError::NotConverged(next)) => (next, false),
+/// Steps of linfa's incremental k-means, each from fresh counts; some thirty times slower than ours.
+pub(super) struct LinfaSteps<'a> {
+    sample: ArrayView2<'a, f32>,
+    centroids: Array2<f32>,
+}
+
+impl<'a> LinfaSteps<'a> {
+    pub(super) fn new(sample: ArrayView2<'a, f32>, centroids: Array2<f32>) -> Self {
+        Self { sample, centroids }
+    }
+}
+
+impl Steps for LinfaSteps<'_> {
+    fn step(&mut self, num_rows: usize, _: Reach) -> Result<f64, FitError> {
+        // Nothing is drawn from the generator: the centroids are given.
+        let params = KMeans::params_with_rng(self.centroids.nrows(), Xoshiro256Plus::seed_from_u64(0))
+            .init_method(KMeansInit::Precomputed(self.centroids.clone()))
+            .check()?;
+        let rows = self.sample.slice(s![..num_rows, ..]);
+        let model = match params.fit_with(None, &DatasetBase::from(rows)) {
+            Ok(model) | Err(IncrKMeansError::NotConverged(model)) => model,
             Err(IncrKMeansError::InvalidParams(source)) => return Err(source.into()),
             Err(IncrKMeansError::LinfaError(source)) => return Err(source.into()),
         };
-        (model, converged) = (Some(next), end);
+        self.centroids.assign(model.centroids());
+        Ok(f64::from(model.inertia()) * num_rows as f64)
     }
-    let (centroids, inertia) = model.as_ref().map(read).ok_or(FitError::EmptySample)?;
-    Ok(Pass { centroids, inertia, converged })
+
+    fn centroids(&self) -> ArrayView2<'_, f32> {
+        self.centroids.view()
+    }
 }
 
 impl From<KMeansParamsError> for FitError {

@@ -1,179 +1,136 @@
-//! Turns a batch of vectors into better centroids: linfa's incremental k-means on matrix products.
+//! K-means on matrix products over a growing batch.
 //!
-//! Behind linfa's trait `FitWith` (one mini-batch). A step assigns the batch to the centroids there are, then moves each
-//! centroid to the running mean of all rows it was ever given; it has converged when the centroids moved less than the
-//! tolerance, all together, in L2.
+//! Each row of the batch counts once, with the label it had last: a step labels the rows, moves the changed ones from
+//! sum to sum, and each centroid to the mean of its rows. A centroid without rows stays where it is.
 //!
 //! Invariant: a step's result does not depend on the number of threads. Each centroid is summed by one task, in
 //! float64, in the order of its rows, and rounded once.
 //!
-//! Method: mini-batch k-means, Sculley 2010.
+//! Method: nested mini-batch k-means, Newling and Fleuret 2016, without its bounds.
 
-use linfa::DatasetBase;
-use linfa::traits::FitWith;
-use linfa_clustering::{IncrKMeansError, KMeansParamsError};
-use ndarray::{Array2, ArrayBase, ArrayView2, Axis, Data, Ix2};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-use super::Centroids;
-use crate::assign::{Inertia, assign};
-
-/// What a run of steps starts from and when it has converged; always valid.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MatrixKMeansParams {
-    initial: Centroids,
-    tolerance: f32,
-}
-
-impl MatrixKMeansParams {
-    /// Starts from `initial`, `[k, dim]`, and calls a step converged that moves the centroids by less than `tolerance`.
-    ///
-    /// # Errors
-    /// [`KMeansParamsError`] without any centroid, or if the tolerance is not above 0.
-    pub fn new(initial: Array2<f32>, tolerance: f32) -> Result<Self, KMeansParamsError> {
-        if initial.nrows() == 0 {
-            Err(KMeansParamsError::NClusters)
-        } else if tolerance > 0.0 {
-            Ok(Self { initial: Centroids::new(initial), tolerance })
-        } else {
-            Err(KMeansParamsError::Tolerance)
-        }
-    }
-}
+use super::engine::{Reach, Steps};
+use super::members::Members;
+use super::nearest::{NEIGHBOURS, Nearest, among_all, among_neighbours};
+use super::{Centroids, FitError};
+use crate::matrix::{CHUNK_ROWS, squared_norm};
 
 /// Centroids in the making.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MatrixKMeans {
+pub(super) struct MatrixSteps<'a> {
+    sample: ArrayView2<'a, f32>,
     centroids: Centroids,
-    cluster_counts: Vec<u64>,
-    inertia: f64,
+    labels: Vec<u32>,
+    /// The sum of the squared norms of the rows that have labels.
+    squared_norm: f64,
+    /// The sum of the rows of each label, `[k, dim]`, and their number.
+    sums: Array2<f64>,
+    counts: Vec<u64>,
 }
 
-impl MatrixKMeans {
-    /// Returns the centroids after the last batch.
-    #[must_use]
-    pub fn centroids(&self) -> &Centroids {
-        &self.centroids
-    }
-
-    /// Returns how many rows each centroid is the mean of.
-    #[must_use]
-    pub fn cluster_counts(&self) -> &[u64] {
-        &self.cluster_counts
-    }
-
-    /// Returns the mean squared distance of the last batch to the centroids before it.
-    #[must_use]
-    pub fn inertia(&self) -> f64 {
-        self.inertia
-    }
-
-    /// Takes in one batch; returns how far the centroids moved, all together, in L2.
-    fn absorb(&mut self, batch: ArrayView2<'_, f32>) -> f64 {
-        let batch = batch.as_standard_layout();
-        let assigned = assign(batch.view(), &self.centroids);
-        let mut inertia = Inertia::default();
-        inertia.add(&assigned);
-        self.inertia = if batch.is_empty() { 0.0 } else { inertia.total() / batch.nrows() as f64 };
-        let members = Members::new(&assigned.labels, self.centroids.len());
-        let mut moved = self.centroids.vectors().to_owned();
-        moved.axis_iter_mut(Axis(0)).into_par_iter().zip(self.cluster_counts.par_iter_mut()).enumerate().for_each(
-            |(label, (mut centroid, count))| {
-                let rows = members.of(label);
-                let mean = running_mean(self.centroids.vector(label), *count, batch.view(), rows);
-                centroid.iter_mut().zip(mean).for_each(|(value, mean)| *value = mean);
-                *count += rows.len() as u64;
-            },
-        );
-        let shift = shift(self.centroids.vectors(), moved.view());
-        self.centroids = Centroids::new(moved);
-        shift
-    }
+/// A row that goes from one label to another, or gets its first.
+#[derive(Clone, Copy)]
+struct Change {
+    row: usize,
+    from: Option<u32>,
+    to: u32,
 }
 
-/// The rows of a batch, gathered by label.
-struct Members {
-    rows: Vec<usize>,
-    starts: Vec<usize>,
-}
+impl<'a> MatrixSteps<'a> {
+    /// Starts from `initial`, `[k, dim]`, at least one; the sample is in standard layout.
+    pub(super) fn new(sample: ArrayView2<'a, f32>, initial: Array2<f32>) -> Self {
+        let (sums, counts) = (Array2::zeros(initial.dim()), vec![0; initial.nrows()]);
+        let centroids = Centroids::new(initial);
+        Self { sample, centroids, labels: Vec::new(), squared_norm: 0.0, sums, counts }
+    }
 
-impl Members {
-    /// Gathers rows by label, in ascending order within each.
-    fn new(labels: &[i32], num_clusters: usize) -> Self {
-        let mut starts = vec![0; num_clusters + 1];
-        for &label in labels {
-            starts[label as usize + 1] += 1;
+    /// Labels the first rows of the sample.
+    fn label(&self, num_rows: usize, reach: Reach) -> Nearest {
+        let num_known = self.labels.len();
+        if reach == Reach::All || NEIGHBOURS >= self.centroids.len() || num_known == 0 {
+            return among_all(self.sample.slice(s![..num_rows, ..]), &self.centroids);
         }
-        for label in 0..num_clusters {
-            starts[label + 1] += starts[label];
-        }
-        let (mut next, mut rows) = (starts.clone(), vec![0; labels.len()]);
-        for (row, &label) in labels.iter().enumerate() {
-            rows[next[label as usize]] = row;
-            next[label as usize] += 1;
-        }
-        Self { rows, starts }
+        let mut nearest = among_neighbours(self.sample.slice(s![..num_known, ..]), &self.labels, &self.centroids);
+        let fresh = among_all(self.sample.slice(s![num_known..num_rows, ..]), &self.centroids);
+        nearest.labels.extend(fresh.labels);
+        nearest.score += fresh.score;
+        nearest
     }
 
-    fn of(&self, label: usize) -> &[usize] {
-        &self.rows[self.starts[label]..self.starts[label + 1]]
+    /// Replaces the labels; returns the changes.
+    fn relabel(&mut self, labels: Vec<u32>) -> Vec<Change> {
+        let before = self.labels.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let changes = labels.iter().zip(before).enumerate();
+        let changes = changes.map(|(row, (&to, from))| Change { row, from, to });
+        let changes = changes.filter(|change| change.from != Some(change.to)).collect();
+        self.labels = labels;
+        changes
     }
-}
 
-/// Returns the mean of `count` rows whose mean is `centroid` and of `rows` of the batch, which is row-major.
-///
-/// Slices, not ndarray's iterators: with those a pass at k = 100 took 1.7 times as long as its assignment, now 1.2
-/// times.
-fn running_mean(centroid: &[f32], count: u64, batch: ArrayView2<'_, f32>, rows: &[usize]) -> Vec<f32> {
-    if rows.is_empty() {
-        return centroid.to_vec();
-    }
-    let mut sums: Vec<f64> = centroid.iter().map(|&value| f64::from(value) * count as f64).collect();
-    for values in rows.iter().filter_map(|&row| batch.row(row).to_slice()) {
-        sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value));
-    }
-    let total = (count + rows.len() as u64) as f64;
-    sums.into_iter().map(|sum| (sum / total) as f32).collect()
-}
-
-/// Returns the L2 distance between two matrices.
-fn shift(before: ArrayView2<'_, f32>, after: ArrayView2<'_, f32>) -> f64 {
-    let squares = before.iter().zip(after).map(|(&before, &after)| (f64::from(after) - f64::from(before)).powi(2));
-    squares.sum::<f64>().sqrt()
-}
-
-impl<'a, S: Data<Elem = f32>, T> FitWith<'a, ArrayBase<S, Ix2>, T, IncrKMeansError<MatrixKMeans>>
-    for MatrixKMeansParams
-{
-    type ObjectIn = Option<MatrixKMeans>;
-    type ObjectOut = MatrixKMeans;
-
-    /// Takes in one mini-batch, `[rows, dim]`; without a model, from the initial centroids and no counts.
-    ///
-    /// # Errors
-    /// [`IncrKMeansError::NotConverged`] carries the model as long as the centroids move by the tolerance or more.
-    fn fit_with(
-        &self,
-        model: Self::ObjectIn,
-        dataset: &'a DatasetBase<ArrayBase<S, Ix2>, T>,
-    ) -> Result<Self::ObjectOut, IncrKMeansError<Self::ObjectOut>> {
-        let mut model = model.unwrap_or_else(|| MatrixKMeans {
-            centroids: self.initial.clone(),
-            cluster_counts: vec![0; self.initial.len()],
-            inertia: 0.0,
+    /// Moves the changed rows from sum to sum.
+    fn account(&mut self, changes: &[Change]) {
+        let joined = Members::new(changes.iter().map(|change| (change.row, change.to)), self.counts.len());
+        let left = changes.iter().filter_map(|change| Some((change.row, change.from?)));
+        let left = Members::new(left, self.counts.len());
+        let sample = self.sample;
+        let sums = self.sums.axis_iter_mut(Axis(0)).into_par_iter();
+        sums.zip(self.counts.par_iter_mut()).enumerate().for_each(|(label, (mut sums, count))| {
+            let sums = sums.as_slice_mut().expect("rows of a matrix in standard layout");
+            let (joined, left) = (joined.of(label), left.of(label));
+            joined.iter().for_each(|&row| add(sums, sample, row, |sum, value| *sum += value));
+            left.iter().for_each(|&row| add(sums, sample, row, |sum, value| *sum -= value));
+            *count = *count + joined.len() as u64 - left.len() as u64;
         });
-        let shift = model.absorb(dataset.records().view());
-        if shift < f64::from(self.tolerance) { Ok(model) } else { Err(IncrKMeansError::NotConverged(model)) }
     }
+
+    /// Returns the mean of each centroid's rows, and the centroid itself where it has none.
+    fn means(&self) -> Array2<f32> {
+        let mut means = self.centroids.vectors().to_owned();
+        for ((mut mean, sums), &count) in means.rows_mut().into_iter().zip(self.sums.rows()).zip(&self.counts) {
+            if count > 0 {
+                mean.zip_mut_with(&sums, |mean, sum| *mean = (sum / count as f64) as f32);
+            }
+        }
+        means
+    }
+}
+
+impl Steps for MatrixSteps<'_> {
+    fn step(&mut self, num_rows: usize, reach: Reach) -> Result<f64, FitError> {
+        self.squared_norm += sum_of_squares(self.sample.slice(s![self.labels.len()..num_rows, ..]));
+        let nearest = self.label(num_rows, reach);
+        let changes = self.relabel(nearest.labels);
+        self.account(&changes);
+        self.centroids = Centroids::new(self.means());
+        Ok((self.squared_norm - 2.0 * nearest.score).max(0.0))
+    }
+
+    fn centroids(&self) -> ArrayView2<'_, f32> {
+        self.centroids.vectors()
+    }
+}
+
+/// Adds a row of the sample to sums, or takes it from them.
+fn add(sums: &mut [f64], sample: ArrayView2<'_, f32>, row: usize, change: impl Fn(&mut f64, f64)) {
+    // Slices, not ndarray's iterators: with those a pass took half as long again.
+    let values = sample.row(row).to_slice().expect("rows of a matrix in standard layout");
+    sums.iter_mut().zip(values).for_each(|(sum, &value)| change(sum, f64::from(value)));
+}
+
+/// Returns the sum of all squared norms, the same on any number of threads.
+fn sum_of_squares(rows: ArrayView2<'_, f32>) -> f64 {
+    let norm = |row: ndarray::ArrayView1<'_, f32>| row.to_slice().map_or(0.0, squared_norm);
+    let chunks = rows.axis_chunks_iter(Axis(0), CHUNK_ROWS).into_par_iter();
+    let sums: Vec<f64> = chunks.map(|rows| rows.rows().into_iter().map(norm).sum()).collect();
+    sums.iter().sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use linfa::ParamGuard;
-    use linfa::traits::Predict;
-    use linfa_clustering::{KMeans, KMeansInit};
-    use ndarray::{array, s};
+    use crate::kmeans::engine::LinfaSteps;
+    use ndarray::array;
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng};
     use rand_xoshiro::Xoshiro256Plus;
@@ -185,86 +142,63 @@ mod tests {
         Array2::from_shape_fn((rows, dim), |(row, column)| centres[[row % blobs, column]] + rng.gen_range(-0.5..0.5))
     }
 
-    fn either<M: std::fmt::Debug>(result: Result<M, IncrKMeansError<M>>) -> (M, bool) {
-        match result {
-            Ok(model) => (model, true),
-            Err(IncrKMeansError::NotConverged(model)) => (model, false),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Runs both engines over the same batches and compares them after each.
-    fn hold_against_linfa(rows: &Array2<f32>, clusters: usize, batch_rows: usize, tolerance: f32) {
+    /// Takes the same steps with both engines and compares them after each.
+    fn hold_against_linfa(rows: &Array2<f32>, clusters: usize, first_rows: usize) {
         let initial = rows.slice(s![..clusters, ..]).to_owned();
-        let ours = MatrixKMeansParams::new(initial.clone(), tolerance).unwrap();
-        let theirs = KMeans::params_with_rng(clusters, Xoshiro256Plus::seed_from_u64(0))
-            .init_method(KMeansInit::Precomputed(initial))
-            .tolerance(tolerance)
-            .check()
-            .unwrap();
-        let (mut our_model, mut their_model) = (None, None);
-        for batch in rows.axis_chunks_iter(Axis(0), batch_rows).chain(rows.axis_chunks_iter(Axis(0), batch_rows)) {
-            let dataset = DatasetBase::from(batch);
-            let (our, our_end) = either(ours.fit_with(our_model, &dataset));
-            let (their, their_end) = either(theirs.fit_with(their_model, &dataset));
-            assert_eq!(our_end, their_end, "convergence");
-            for (label, centroid) in their.centroids().rows().into_iter().enumerate() {
-                for (our, their) in our.centroids().vector(label).iter().zip(centroid) {
-                    assert!((our - their).abs() <= 2e-4, "centroid {label}: {our} and {their}");
-                }
+        let mut ours = MatrixSteps::new(rows.view(), initial.clone());
+        let mut theirs = LinfaSteps::new(rows.view(), initial);
+        for num_rows in [first_rows, first_rows, rows.nrows(), rows.nrows()] {
+            let our_inertia = ours.step(num_rows, Reach::Near).unwrap();
+            let their_inertia = theirs.step(num_rows, Reach::Near).unwrap();
+            assert!((our_inertia - their_inertia).abs() <= 1e-3 * our_inertia.max(1e-3));
+            for (our, their) in ours.centroids().iter().zip(theirs.centroids()) {
+                assert!((our - their).abs() <= 2e-4, "{our} and {their}");
             }
-            let their_counts: Vec<u64> = their.cluster_count().iter().map(|&count| count as u64).collect();
-            assert_eq!(our.cluster_counts(), their_counts);
-            assert!((our.inertia() - f64::from(their.inertia())).abs() <= 1e-3 * our.inertia().max(1e-3));
-            let their_labels: Vec<i32> = their.predict(rows).iter().map(|&label| label as i32).collect();
-            assert_eq!(assign(rows.view(), our.centroids()).labels, their_labels);
-            (our_model, their_model) = (Some(our), Some(their));
         }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
-        fn each_batch_moves_each_centroid_as_linfa_does(
-            rows in 50_usize..400, dim in 2_usize..40, clusters in 1_usize..12, batch_rows in 20_usize..200, seed: u64,
+        fn each_step_moves_each_centroid_as_linfa_does(
+            rows in 50_usize..400, dim in 2_usize..40, clusters in 1_usize..12, first_rows in 20_usize..50, seed: u64,
         ) {
-            hold_against_linfa(&blobs(rows, dim, clusters, seed), clusters, batch_rows, 1e-2);
-        }
-    }
-
-    #[test]
-    fn the_tolerance_is_the_l2_shift_of_all_centroids() {
-        let rows = array![[1.0, 1.0], [11.0, 11.0]];
-        for (tolerance, expected) in [(8.5, true), (8.4, false)] {
-            let params = MatrixKMeansParams::new(array![[0.0, 0.0]], tolerance).unwrap();
-            assert_eq!(either(params.fit_with(None, &DatasetBase::from(rows.view()))).1, expected);
+            hold_against_linfa(&blobs(rows, dim, clusters, seed), clusters, first_rows);
         }
     }
 
     #[test]
     fn a_centroid_without_rows_stays_where_it_is() {
-        let params = MatrixKMeansParams::new(array![[0.0], [100.0]], 1e-3).unwrap();
-        let (model, _) = either(params.fit_with(None, &DatasetBase::from(array![[1.0], [3.0]].view())));
-        assert_eq!(model.centroids().vectors(), array![[2.0], [100.0]]);
-        assert_eq!(model.cluster_counts(), [2, 0]);
-        assert!((model.inertia() - 5.0).abs() < 1e-12);
+        let sample = array![[1.0], [3.0]];
+        let mut steps = MatrixSteps::new(sample.view(), array![[0.0], [100.0]]);
+        let inertia = steps.step(2, Reach::All).unwrap();
+        assert_eq!(steps.centroids(), array![[2.0], [100.0]]);
+        assert!((inertia - 10.0).abs() < 1e-5);
     }
 
     #[test]
-    fn a_step_is_the_same_on_any_number_of_threads() {
-        let rows = blobs(5_000, 24, 30, 3);
-        let params = MatrixKMeansParams::new(rows.slice(s![..40, ..]).to_owned(), 1e-3).unwrap();
-        let step = |threads| {
+    fn a_row_counts_once_however_often_it_is_taken() {
+        let sample = array![[0.0], [4.0], [5.0], [9.0]];
+        let mut steps = MatrixSteps::new(sample.view(), array![[0.0], [4.0]]);
+        steps.step(2, Reach::All).unwrap();
+        steps.step(4, Reach::All).unwrap();
+        assert_eq!(steps.centroids(), array![[0.0], [6.0]]);
+        steps.step(4, Reach::All).unwrap();
+        assert_eq!(steps.centroids(), array![[0.0], [6.0]]);
+    }
+
+    #[test]
+    fn steps_are_the_same_on_any_number_of_threads() {
+        let rows = blobs(5_000, 24, 130, 3);
+        let after_steps = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| either(params.fit_with(None, &DatasetBase::from(rows.view()))).0)
+            pool.install(|| {
+                let mut steps = MatrixSteps::new(rows.view(), rows.slice(s![..140, ..]).to_owned());
+                let inertias = [1_500, 1_500, 5_000, 5_000].map(|n| steps.step(n, Reach::Near).unwrap().to_bits());
+                (inertias, steps.centroids().to_owned())
+            })
         };
-        assert_eq!(step(1), step(2));
-        assert_eq!(step(1), step(5));
-    }
-
-    #[test]
-    fn no_centroid_and_no_tolerance_are_refused() {
-        assert!(matches!(MatrixKMeansParams::new(Array2::zeros((0, 3)), 1.0), Err(KMeansParamsError::NClusters)));
-        assert!(matches!(MatrixKMeansParams::new(array![[1.0]], 0.0), Err(KMeansParamsError::Tolerance)));
+        assert_eq!(after_steps(1), after_steps(2));
+        assert_eq!(after_steps(1), after_steps(5));
     }
 }

@@ -18,12 +18,13 @@ mod centroids;
 mod distinct;
 mod engine;
 mod matrix_engine;
+mod members;
+mod nearest;
 mod occupancy;
 mod parameters;
 mod schedule;
 mod seeding;
 
 pub use centroids::Centroids;
-pub use matrix_engine::{MatrixKMeans, MatrixKMeansParams};
 pub use parameters::{Params, default_clusters};
-pub use schedule::{Fit, FitError, Lowered, fit};
+pub use schedule::{Fit, FitError, Lowered, Watch, fit, fit_watched};

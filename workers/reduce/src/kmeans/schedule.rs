@@ -1,4 +1,8 @@
-//! The schedule of a clustering: seeding, mini-batches, passes over the whole sample, repair, order.
+//! The schedule of a clustering: seeding, growing batches, steps over the whole sample, repair, order.
+//!
+//! The sample comes in random order, so that any first part of it is a sample too. The first batch is a small part; each
+//! further one holds the one before and as many rows again, the last one all. A step costs as much as its batch has rows,
+//! and centroids settled on one batch have a short way to go on the next.
 //!
 //! Invariant: both engines run the same schedule, and all that it decides depends on the sample and the parameters
 //! alone.
@@ -7,20 +11,17 @@
 
 use std::fmt;
 
+use linfa_clustering::KMeansParamsError;
 use ndarray::{Array2, ArrayView2, Axis};
 use strata_shared::settings::KmeansEngine;
 
 use super::distinct::distinct_rows;
-use super::engine::pass;
-use super::occupancy::{reseed_empty, settle};
+use super::engine::{self, Reach, Steps};
+use super::occupancy::{Occupied, reseed_empty, settle};
 use super::{Centroids, Params, seeding};
-use crate::assign::{Inertia, assign};
+use crate::assign::{Assigned, Inertia};
 
 /// Rows that k-means++ chooses from, unless the clusters need more.
-///
-/// On 35,709 abstracts of 384 dimensions, 4,096, 8,192 and 16,384 rows ended at inertias of 18,609, 18,590 and 18,572
-/// with 100 clusters and 16,498, 16,466 and 16,486 with 400 (means of three seeds); choosing 400 took 0.6, 1.4 and 3.0
-/// s of one core, where the whole fit takes 5.
 const SEEDING_ROWS: usize = 8_192;
 
 /// Rows that k-means++ chooses from for each cluster, where that is more than [`SEEDING_ROWS`].
@@ -38,14 +39,17 @@ const STARTS_DISTANCES: usize = 1_000_000;
 /// What parts the seeds of two starts: 2⁶⁴ over the golden ratio, so that they are far apart.
 const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Passes over the whole sample, at most.
-const MAX_PASSES: usize = 20;
+/// Steps over one batch, at most.
+const MAX_STEPS: usize = 40;
 
-/// A pass that lowers the inertia by a smaller part than this is the last.
-///
-/// On the same abstracts with 400 clusters, 2e-4 ended after 14 to 20 passes at 16,474, 5e-4 after 10 to 12 at 16,497
-/// (means of four seeds).
+/// A step over a batch that is not the last and lowers its inertia by a smaller part than this ends the batch.
+const LEAST_BATCH_IMPROVEMENT: f64 = 5e-3;
+
+/// A step over the whole sample that lowers the inertia by a smaller part than this is the last.
 const LEAST_IMPROVEMENT: f64 = 2e-4;
+
+/// Times that the labels of all rows are compared with all centroids after steps among neighbours.
+const MAX_ROUNDS: usize = 3;
 
 /// Attempts to fill empty clusters before they are given up.
 const MAX_REPAIRS: usize = 10;
@@ -103,6 +107,9 @@ impl fmt::Display for Lowered {
     }
 }
 
+/// Who looks at the centroids, `[k, dim]`, while they move.
+pub type Watch<'a> = &'a mut dyn FnMut(ArrayView2<'_, f32>);
+
 /// A clustering of the sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
@@ -116,32 +123,47 @@ pub struct Fit {
     pub sample_inertia: f64,
 }
 
-/// Clusters a sample, `[n, dim]` in hash order, on all threads of the current rayon pool.
+/// Clusters a sample, `[n, dim]` in random order, on all threads of the current rayon pool.
 ///
 /// # Errors
 /// [`FitError`] if the sample is empty or no cluster is asked for.
 pub fn fit(sample: ArrayView2<'_, f32>, params: &Params) -> Result<Fit, FitError> {
+    fit_watched(sample, params, &mut |_| ())
+}
+
+/// Clusters a sample as [`fit()`] does and shows the centroids, `[k, dim]`, after the seeding and after each step.
+///
+/// # Errors
+/// [`FitError`] if the sample is empty or no cluster is asked for.
+pub fn fit_watched(sample: ArrayView2<'_, f32>, params: &Params, watch: Watch<'_>) -> Result<Fit, FitError> {
     if sample.nrows() == 0 {
         return Err(FitError::EmptySample);
     }
-    let requested = params.clusters;
-    let seeds = seeding_rows(sample, requested);
-    let clusters = requested.min(seeds.nrows());
-    let mut best = start(sample, seeds.view(), &Params { clusters, ..*params })?;
+    let sample = sample.as_standard_layout();
+    let seeds = seeding_rows(sample.view(), params.clusters);
+    let clusters = params.clusters.min(seeds.nrows());
+    if clusters == 0 {
+        return Err(KMeansParamsError::NClusters.into());
+    }
+    let mut best = start(sample.view(), seeds.view(), &Params { clusters, ..*params }, watch)?;
     for attempt in 1..num_starts(sample.nrows(), clusters) {
         let seed = params.seed.wrapping_add(attempt.wrapping_mul(SEED_STEP));
-        let other = start(sample, seeds.view(), &Params { clusters, seed, ..*params })?;
+        let other = start(sample.view(), seeds.view(), &Params { clusters, seed, ..*params }, watch)?;
         if other.sample_inertia < best.sample_inertia {
             best = other;
         }
     }
-    let lowered = if clusters < requested {
-        Some(Lowered::Distinct { requested, distinct: clusters })
-    } else {
-        let occupied = best.centroids.len();
-        (occupied < requested).then_some(Lowered::Indistinguishable { requested, occupied })
-    };
+    let lowered = lowered(params.clusters, clusters, best.centroids.len());
     Ok(Fit { lowered, ..best })
+}
+
+/// Says why there are fewer clusters than requested, if so.
+fn lowered(requested: usize, distinct: usize, occupied: usize) -> Option<Lowered> {
+    if distinct < requested {
+        Some(Lowered::Distinct { requested, distinct })
+    } else {
+        (occupied < requested).then_some(Lowered::Indistinguishable { requested, occupied })
+    }
 }
 
 /// How often a clustering begins anew from other seeds, the best one being kept.
@@ -151,11 +173,18 @@ fn num_starts(rows: usize, clusters: usize) -> u64 {
 }
 
 /// Clusters the sample once, from seeds among `seeds`.
-fn start(sample: ArrayView2<'_, f32>, seeds: ArrayView2<'_, f32>, params: &Params) -> Result<Fit, FitError> {
+fn start(
+    sample: ArrayView2<'_, f32>,
+    seeds: ArrayView2<'_, f32>,
+    params: &Params,
+    watch: Watch<'_>,
+) -> Result<Fit, FitError> {
     let initial = seeding::choose(seeds, params.clusters, params.seed);
-    let warm = pass(params.engine, initial, sample, params.batch_rows)?;
-    let polished = polish(params.engine, warm.centroids, sample)?;
-    occupy(params.engine, polished, sample)
+    watch(initial.view());
+    let mut steps = engine::start(params.engine, sample, initial);
+    grow(&mut *steps, sample.nrows(), params.batch_rows, watch)?;
+    let occupied = polish(&mut *steps, sample, watch)?;
+    occupy(params.engine, occupied, sample)
 }
 
 /// Returns the distinct rows, from the first on, that k-means++ chooses from; all of them where they are too few.
@@ -164,42 +193,71 @@ fn seeding_rows(sample: ArrayView2<'_, f32>, clusters: usize) -> Array2<f32> {
     sample.select(Axis(0), &distinct_rows(sample, limit))
 }
 
-/// Passes over the whole sample until one improves it too little.
-fn polish(
-    engine: KmeansEngine,
-    mut centroids: Array2<f32>,
-    sample: ArrayView2<'_, f32>,
-) -> Result<Array2<f32>, FitError> {
-    let mut last_inertia = f64::INFINITY;
-    for _ in 0..MAX_PASSES {
-        let passed = pass(engine, centroids, sample, sample.nrows())?;
-        centroids = passed.centroids;
-        if passed.converged || passed.inertia >= last_inertia * (1.0 - LEAST_IMPROVEMENT) {
-            break;
-        }
-        last_inertia = passed.inertia;
+/// Takes steps over batches that double, up to half the sample at most.
+fn grow(steps: &mut dyn Steps, num_rows: usize, first_rows: usize, watch: Watch<'_>) -> Result<(), FitError> {
+    let mut batch_rows = first_rows.max(1);
+    while batch_rows <= num_rows / 2 {
+        improve(steps, batch_rows, LEAST_BATCH_IMPROVEMENT, watch)?;
+        batch_rows *= 2;
     }
-    Ok(centroids)
+    Ok(())
 }
 
-/// Fills empty clusters, a pass after each attempt, then settles the order.
-fn occupy(engine: KmeansEngine, vectors: Array2<f32>, sample: ArrayView2<'_, f32>) -> Result<Fit, FitError> {
-    let mut centroids = Centroids::new(vectors);
-    let mut assigned = assign(sample, &centroids);
-    for _ in 0..MAX_REPAIRS {
-        let Some(reseeded) = reseed_empty(sample, &centroids, &assigned) else { break };
-        centroids = Centroids::new(pass(engine, reseeded, sample, sample.nrows())?.centroids);
-        assigned = assign(sample, &centroids);
+/// Takes steps over the whole sample until neither one among neighbours nor a comparison of all rows with all
+/// centroids improves it enough; returns where the rows belong.
+fn polish(steps: &mut dyn Steps, sample: ArrayView2<'_, f32>, watch: Watch<'_>) -> Result<Occupied, FitError> {
+    let mut inertia = improve(steps, sample.nrows(), LEAST_IMPROVEMENT, watch)?;
+    for _ in 1..MAX_ROUNDS {
+        let occupied = Occupied::new(sample, Centroids::new(steps.centroids().to_owned()));
+        // The last step made one improvement, the comparison may make another.
+        if total(&occupied.assigned) >= inertia * (1.0 - 2.0 * LEAST_IMPROVEMENT) {
+            return Ok(occupied);
+        }
+        steps.step(sample.nrows(), Reach::All)?;
+        inertia = improve(steps, sample.nrows(), LEAST_IMPROVEMENT, watch)?;
     }
-    let occupied = settle(sample, centroids, assigned);
+    Ok(Occupied::new(sample, Centroids::new(steps.centroids().to_owned())))
+}
+
+/// Takes steps over a batch until one improves its inertia by less than the given part; returns the last inertia.
+fn improve(steps: &mut dyn Steps, num_rows: usize, least: f64, watch: Watch<'_>) -> Result<f64, FitError> {
+    let mut last_inertia = f64::INFINITY;
+    for _ in 0..MAX_STEPS {
+        let inertia = steps.step(num_rows, Reach::Near)?;
+        watch(steps.centroids());
+        let is_last = inertia >= last_inertia * (1.0 - least);
+        last_inertia = inertia;
+        if is_last {
+            break;
+        }
+    }
+    Ok(last_inertia)
+}
+
+/// Fills empty clusters, a step after each attempt, then settles the order.
+fn occupy(engine: KmeansEngine, mut occupied: Occupied, sample: ArrayView2<'_, f32>) -> Result<Fit, FitError> {
+    for _ in 0..MAX_REPAIRS {
+        let Some(reseeded) = reseed_empty(sample, &occupied) else { break };
+        let mut steps = engine::start(engine, sample, reseeded);
+        steps.step(sample.nrows(), Reach::All)?;
+        occupied = Occupied::new(sample, Centroids::new(steps.centroids().to_owned()));
+    }
+    let occupied = settle(sample, occupied);
+    let (sizes, sample_inertia) = (occupied.sizes(), total(&occupied.assigned));
+    Ok(Fit { centroids: occupied.centroids, sizes, lowered: None, sample_inertia })
+}
+
+/// Adds up the squared distances.
+fn total(assigned: &Assigned) -> f64 {
     let mut inertia = Inertia::default();
-    inertia.add(&occupied.assigned);
-    Ok(Fit { centroids: occupied.centroids, sizes: occupied.sizes, lowered: None, sample_inertia: inertia.total() })
+    inertia.add(assigned);
+    inertia.total()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assign::assign;
     use ndarray::array;
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng};

@@ -1,13 +1,14 @@
-//! Turns candidate rows into starting centroids: greedy k-means++ on matrix products.
+//! Turns candidate rows into starting centroids: greedy k-means++ on matrix products, some centroids at a time.
 //!
-//! Each further centroid is drawn with probability proportional to its squared distance from those there are; of a few
-//! draws the one stays that lowers the sum of squared distances most. Only distances to the new candidates are
-//! computed, so k centroids of n rows cost O(n·k·d·trials).
+//! Candidates are drawn with probability proportional to their squared distance from the centroids there are; those
+//! stay that lower the sum of squared distances most, one after the other. Candidates of one draw meet all rows in one
+//! product, so k centroids of n rows cost O(n·k·d·trials) at the speed of large products.
 //!
 //! Invariant: the choice depends on the rows and the seed, not on the number of threads: sums are taken over chunks of
 //! fixed size and added in their order.
 //!
-//! Method: Arthur and Vassilvitskii 2007; the number of trials (2 + ln k) is that of their implementation.
+//! Method: Arthur and Vassilvitskii 2007; the number of trials (2 + ln k) is that of their implementation. Drawing for
+//! several centroids at once is that of Bahmani et al. 2012 (k-means||), with a choice among the drawn.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::{Rng, SeedableRng};
@@ -15,6 +16,15 @@ use rand_xoshiro::Xoshiro256Plus;
 use rayon::prelude::*;
 
 use crate::matrix::{CHUNK_ROWS, product_transposed, squared_norms};
+
+/// The clusters for which one centroid more is chosen out of each draw: below twice as many, k-means++ is as published.
+const CLUSTERS_PER_CHOICE: usize = 20;
+
+/// Centroids chosen out of one draw, at most.
+const MAX_CHOICES: usize = 32;
+
+/// Candidates for each centroid chosen out of a draw of several, which also compete with the others' candidates.
+const TRIALS_OF_SEVERAL: usize = 4;
 
 /// Chooses `clusters` of the rows, at most all of them, as starting centroids: `[clusters, dim]`.
 pub(super) fn choose(rows: ArrayView2<'_, f32>, clusters: usize, seed: u64) -> Array2<f32> {
@@ -24,10 +34,11 @@ pub(super) fn choose(rows: ArrayView2<'_, f32>, clusters: usize, seed: u64) -> A
     }
     let mut rng = Xoshiro256Plus::seed_from_u64(seed);
     let mut seeding = Seeding::new(rows, rng.gen_range(0..rows.nrows()));
-    let trials = 2 + (clusters as f64).ln() as usize;
+    let choices = (clusters / CLUSTERS_PER_CHOICE).clamp(1, MAX_CHOICES);
+    let trials = if choices == 1 { 2 + (clusters as f64).ln() as usize } else { TRIALS_OF_SEVERAL };
     while seeding.chosen.len() < clusters {
-        let candidates = seeding.draw(trials, &mut rng);
-        seeding.take_best(&candidates);
+        let candidates = seeding.draw(trials * choices, &mut rng);
+        seeding.take_best(&candidates, choices.min(clusters - seeding.chosen.len()));
     }
     rows.select(Axis(0), &seeding.chosen)
 }
@@ -46,7 +57,21 @@ struct Trial {
     /// `[rows, candidates]`.
     distances: Array2<f32>,
     /// The sum over the rows, for each candidate.
-    sums: Vec<f64>,
+    sums: Vec<f32>,
+}
+
+impl Trial {
+    /// Lowers each distance of a row to that row's limit where it is above, and sums anew.
+    fn limit(&mut self, limits: &[f32]) {
+        self.sums.fill(0.0);
+        for (mut distances, &limit) in self.distances.rows_mut().into_iter().zip(limits) {
+            let distances = distances.as_slice_mut().expect("rows of a matrix in standard layout");
+            for (distance, sum) in distances.iter_mut().zip(&mut self.sums) {
+                *distance = if *distance < limit { *distance } else { limit };
+                *sum += *distance;
+            }
+        }
+    }
 }
 
 impl<'a> Seeding<'a> {
@@ -54,14 +79,14 @@ impl<'a> Seeding<'a> {
     fn new(rows: ArrayView2<'a, f32>, first: usize) -> Self {
         let squared_norms = squared_norms(rows).into_iter().map(|norm| norm as f32).collect();
         let mut seeding = Self { rows, squared_norms, nearest: vec![f32::INFINITY; rows.nrows()], chosen: Vec::new() };
-        seeding.take_best(&[first]);
+        seeding.take_best(&[first], 1);
         seeding
     }
 
     /// Draws rows with probability proportional to their squared distance, with repetition.
     ///
     /// Where no row has any distance left, the first row not yet chosen is drawn.
-    fn draw(&self, trials: usize, rng: &mut Xoshiro256Plus) -> Vec<usize> {
+    fn draw(&self, num_candidates: usize, rng: &mut Xoshiro256Plus) -> Vec<usize> {
         let mut total = 0.0;
         let cumulative: Vec<f64> = self
             .nearest
@@ -73,7 +98,7 @@ impl<'a> Seeding<'a> {
             .collect();
         if total > 0.0 {
             let last = cumulative.len() - 1;
-            (0..trials)
+            (0..num_candidates)
                 .map(|_| rng.r#gen::<f64>() * total)
                 .map(|threshold| cumulative.partition_point(|&sum| sum <= threshold).min(last))
                 .collect()
@@ -82,19 +107,29 @@ impl<'a> Seeding<'a> {
         }
     }
 
-    /// Chooses the candidate that leaves the smallest sum of squared distances, the first of equals.
-    fn take_best(&mut self, candidates: &[usize]) {
-        let trials = self.try_out(candidates);
-        let mut sums = vec![0.0; candidates.len()];
-        for trial in &trials {
-            sums.iter_mut().zip(&trial.sums).for_each(|(sum, part)| *sum += part);
+    /// Chooses up to `choices` candidates, each the one that leaves the smallest sum of squared distances, the first of
+    /// equals; after the first, only rows that are still at some distance.
+    fn take_best(&mut self, candidates: &[usize], choices: usize) {
+        let mut trials = self.try_out(candidates);
+        let Some(first) = best(&trials, 0..candidates.len()) else { return };
+        self.take(candidates[first], first, &trials);
+        for _ in 1..choices {
+            let chunks = trials.par_iter_mut().zip(self.nearest.par_chunks(CHUNK_ROWS));
+            chunks.for_each(|(trial, nearest)| trial.limit(nearest));
+            let distant = (0..candidates.len()).filter(|&candidate| self.nearest[candidates[candidate]] > 0.0);
+            let Some(next) = best(&trials, distant) else { return };
+            self.take(candidates[next], next, &trials);
         }
-        let Some(best) = (0..sums.len()).min_by(|&a, &b| sums[a].total_cmp(&sums[b])) else { return };
-        for (nearest, trial) in self.nearest.chunks_mut(CHUNK_ROWS).zip(&trials) {
-            nearest.iter_mut().zip(trial.distances.column(best)).for_each(|(nearest, &distance)| *nearest = distance);
+    }
+
+    /// Chooses a row, the given candidate of the trials.
+    fn take(&mut self, row: usize, candidate: usize, trials: &[Trial]) {
+        for (nearest, trial) in self.nearest.chunks_mut(CHUNK_ROWS).zip(trials) {
+            let distances = trial.distances.column(candidate);
+            nearest.iter_mut().zip(distances).for_each(|(nearest, &distance)| *nearest = distance);
         }
-        self.nearest[candidates[best]] = 0.0;
-        self.chosen.push(candidates[best]);
+        self.nearest[row] = 0.0;
+        self.chosen.push(row);
     }
 
     /// Computes what each candidate would leave, chunk by chunk.
@@ -108,18 +143,22 @@ impl<'a> Seeding<'a> {
             .zip(self.nearest.par_chunks(CHUNK_ROWS))
             .map(|((rows, row_norms), nearest)| {
                 let mut distances = product_transposed(rows, centroids.view());
-                let mut sums = vec![0.0; norms.len()];
-                for (row, mut products) in distances.rows_mut().into_iter().enumerate() {
-                    for (candidate, value) in products.iter_mut().enumerate() {
-                        let distance = row_norms[row] - 2.0 * *value + norms[candidate];
-                        *value = distance.max(0.0).min(nearest[row]);
-                        sums[candidate] += f64::from(*value);
-                    }
+                for (mut products, row_norm) in distances.rows_mut().into_iter().zip(row_norms) {
+                    let values = products.iter_mut().zip(&norms);
+                    values.for_each(|(value, norm)| *value = (row_norm - 2.0 * *value + norm).max(0.0));
                 }
-                Trial { distances, sums }
+                let mut trial = Trial { distances, sums: vec![0.0; norms.len()] };
+                trial.limit(nearest);
+                trial
             })
             .collect()
     }
+}
+
+/// Finds the candidate of the smallest sum over all chunks, the first of equals.
+fn best(trials: &[Trial], candidates: impl Iterator<Item = usize>) -> Option<usize> {
+    let sum = |candidate: usize| trials.iter().map(|trial| f64::from(trial.sums[candidate])).sum::<f64>();
+    candidates.map(|candidate| (sum(candidate), candidate)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|best| best.1)
 }
 
 #[cfg(test)]
@@ -153,6 +192,18 @@ mod tests {
             groups.sort_unstable();
             assert_eq!(groups, [0, 1, 2], "seed {seed}");
         }
+    }
+
+    #[test]
+    fn centroids_chosen_out_of_one_draw_leave_no_group_out() {
+        let num_groups = 3 * CLUSTERS_PER_CHOICE;
+        let rows = Array2::from_shape_fn((40 * num_groups, 2), |(row, column)| {
+            [(row % num_groups) as f32 * 100.0, (row / num_groups) as f32 * 0.01][column]
+        });
+        let chosen = choose(rows.view(), num_groups, 5);
+        let mut groups: Vec<usize> = chosen.column(0).iter().map(|&value| value as usize / 100).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, (0..num_groups).collect::<Vec<_>>());
     }
 
     #[test]

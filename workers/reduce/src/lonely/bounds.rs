@@ -1,85 +1,41 @@
-//! Vectors and their labels → a lower bound of each row's k-th similarity, and a digest of each vector.
+//! Portions of labelled rows → a lower bound of each row's k-th similarity, and a digest of each vector.
 //!
 //! The bound of a row is its k-th best similarity among a few reference rows of its own cluster, less the rounding error,
-//! so the true k-th similarity is never below it. It costs one pass over vectors that the assignment has in hand anyway,
-//! and holds 24 bytes a row. Searching is left to [`super::search`].
+//! so the true k-th similarity is never below it. It is taken while the assignment has the vectors in hand anyway, and
+//! 16 bytes a row stay of it. Searching is left to [`super::search`].
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::nearest::{round_down, rounding_error};
+use super::references::{ReferenceSet, References};
+use crate::inverted_lists::{Portion, PortionList};
 use crate::matrix::product_transposed;
 
-/// Rows that are multiplied with one cluster's references at once: as a product with 512 of them, 2 MiB.
-const ROWS_AT_ONCE: usize = 1024;
+/// Rows that are multiplied with one cluster's references at once: as a product with 128 of them, 256 KiB.
+const ROWS_AT_ONCE: usize = 512;
 
-/// A few rows, by number and by value.
-#[derive(Debug, Clone)]
-struct ReferenceSet {
-    rows: Vec<usize>,
-    vectors: Array2<f32>,
-}
+/// Rows whose largest products are found side by side.
+const LANES: usize = 16;
 
-impl ReferenceSet {
-    /// Takes at most `limit` of `members`, evenly spread over them; members are positions in `rows` and `vectors`.
-    fn spread(members: &[usize], limit: usize, rows: &[u64], vectors: ArrayView2<'_, f32>) -> Self {
-        let taken = members.len().min(limit);
-        let chosen: Vec<usize> = (0..taken).map(|place| members[place * members.len() / taken]).collect();
-        Self {
-            rows: chosen.iter().map(|&member| rows[member] as usize).collect(),
-            vectors: vectors.select(Axis(0), &chosen),
-        }
-    }
-}
-
-/// Rows of a sample against which every row of the corpus is bounded.
-#[derive(Debug, Clone)]
-pub struct References {
-    clusters: Vec<ReferenceSet>,
-    /// A spread of the whole sample, for clusters that have too few of their own.
-    whole: ReferenceSet,
-}
-
-impl References {
-    /// Keeps at most `limit` sample rows of each cluster, evenly spread in the order given.
-    ///
-    /// `rows` are the sample's global rows, each once, `labels` (`0..num_clusters`) and `vectors` (`[rows, dim]`) those of
-    /// the same rows. 256 to 512 are plenty: 128 left one row in five below the first cutoff at 2.7 million rows.
-    ///
-    /// # Panics
-    /// If a label is not below `num_clusters`, or the three are not equally long.
-    #[must_use]
-    pub fn new(num_clusters: usize, limit: usize, rows: &[u64], labels: &[i32], vectors: ArrayView2<'_, f32>) -> Self {
-        let mut members = vec![Vec::new(); num_clusters];
-        for (position, &label) in labels.iter().enumerate() {
-            members[label as usize].push(position);
-        }
-        let everyone: Vec<usize> = (0..rows.len()).collect();
-        Self {
-            clusters: members.iter().map(|some| ReferenceSet::spread(some, limit, rows, vectors)).collect(),
-            whole: ReferenceSet::spread(&everyone, limit, rows, vectors),
-        }
-    }
-
-    /// The rows that bound a row of cluster `label`: at least `neighbours` besides the row itself, if there are so many.
-    fn of(&self, label: i32, neighbours: usize) -> &ReferenceSet {
-        let own = &self.clusters[label as usize];
-        if own.rows.len() > neighbours { own } else { &self.whole }
-    }
-}
-
-/// A lower bound of each row's k-th similarity, filled block by block.
+/// A lower bound of each row's k-th similarity, filled portion by portion.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    references: References,
+    references: Option<References>,
     neighbours: usize,
     lowest: Vec<f32>,
-    digests: Vec<u128>,
+    digests: Vec<u64>,
     labels: Vec<i32>,
-    cluster_sizes: Vec<usize>,
     rows_seen: usize,
-    operations: u64,
+    pairs: u64,
+}
+
+/// What is found of one row.
+struct Bounded {
+    row: usize,
+    bound: f32,
+    digest: u64,
 }
 
 impl Bounds {
@@ -91,72 +47,66 @@ impl Bounds {
             lowest: vec![f32::NEG_INFINITY; num_rows],
             digests: vec![0; num_rows],
             labels: vec![0; num_rows],
-            cluster_sizes: vec![0; references.clusters.len()],
-            references,
+            references: Some(references),
             rows_seen: 0,
-            operations: 0,
+            pairs: 0,
         }
     }
 
-    /// Bounds the rows from `first_row` on; each row of the corpus is to come once, in any order.
+    /// Bounds the rows of a portion; each row of the corpus is to come once, in any order.
     ///
-    /// `vectors` is `[rows, dim]` of unit vectors, `labels` the cluster of each. A row's bound does not
-    /// depend on the rows that come with it.
+    /// The vectors are unit vectors. A row's bound does not depend on the rows that come with it.
     ///
     /// # Panics
-    /// If a row or a label is out of range, or there are fewer labels than vectors.
-    pub fn add(&mut self, first_row: usize, vectors: ArrayView2<'_, f32>, labels: &[i32]) {
-        let num_rows = vectors.nrows();
-        let rows = first_row..first_row + num_rows;
-        self.digests[rows.clone()].par_iter_mut().zip(vectors.axis_iter(Axis(0)).into_par_iter()).for_each(
-            |(digest, vector)| {
-                let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
-                *digest = xxh3_128(&bytes);
-            },
-        );
-        let bounded = self.bounds_of(first_row, vectors, labels);
-        for (row, bound) in bounded {
-            self.lowest[row] = bound;
-        }
-        for &label in labels {
-            self.cluster_sizes[label as usize] += 1;
-            self.operations += 2 * (self.references.of(label, self.neighbours).vectors.len() as u64);
-        }
-        self.labels[rows].copy_from_slice(labels);
-        self.rows_seen += num_rows;
-    }
-
-    /// Each row of a block with its bound, cluster by cluster.
-    fn bounds_of(&self, first_row: usize, vectors: ArrayView2<'_, f32>, labels: &[i32]) -> Vec<(usize, f32)> {
-        let mut order: Vec<usize> = (0..vectors.nrows()).collect();
-        order.sort_by_key(|&position| labels[position]);
-        let parts: Vec<&[usize]> = order
-            .chunk_by(|&left, &right| labels[left] == labels[right])
-            .flat_map(|cluster| cluster.chunks(ROWS_AT_ONCE))
-            .collect();
-        parts.into_par_iter().flat_map_iter(|part| self.bounds_of_part(first_row, vectors, labels, part)).collect()
-    }
-
-    /// The bounds of the rows at the positions `part` of a block, all of one cluster.
-    fn bounds_of_part(
-        &self,
-        first_row: usize,
-        vectors: ArrayView2<'_, f32>,
-        labels: &[i32],
-        part: &[usize],
-    ) -> Vec<(usize, f32)> {
-        let references = self.references.of(labels[part[0]], self.neighbours);
-        let products = product_transposed(vectors.select(Axis(0), part).view(), references.vectors.view());
-        let error = rounding_error(vectors.ncols());
-        part.iter()
-            .zip(products.outer_iter())
-            .map(|(&position, products)| {
-                let row = first_row + position;
-                let others = references.rows.iter().zip(products).filter(|&(&other, _)| other != row);
-                let kth = kth_largest(others.map(|(_, &product)| product), self.neighbours);
-                (row, round_down(f64::from(kth) - error))
+    /// If a row or a label is out of range, or the references are gone ([`Self::forget_references`]).
+    pub fn add(&mut self, portion: &Portion) {
+        let references = self.references.as_ref().expect("references, for rows still to come");
+        let neighbours = self.neighbours;
+        let parts: Vec<(PortionList<'_>, &ReferenceSet, usize)> = portion
+            .lists()
+            .flat_map(|list| {
+                let own = references.of(list.label, neighbours);
+                (0..list.len()).step_by(ROWS_AT_ONCE).map(move |start| (list, own, start))
             })
-            .collect()
+            .collect();
+        let bounded: Vec<Vec<Bounded>> =
+            parts.par_iter().map(|(list, own, start)| bound_part(list, *start, own, neighbours)).collect();
+        for ((list, own, _), rows) in parts.iter().zip(&bounded) {
+            for &Bounded { row, bound, digest } in rows {
+                (self.lowest[row], self.digests[row], self.labels[row]) = (bound, digest, list.label);
+            }
+            self.pairs += (rows.len() * own.rows.len()) as u64;
+        }
+        self.rows_seen += portion.len();
+    }
+
+    /// Bounds that were found before, of every row; `labels` are theirs.
+    ///
+    /// # Panics
+    /// If there are not as many of one as of the others.
+    #[must_use]
+    pub fn again(neighbours: usize, lowest: Vec<f32>, digests: Vec<u64>, labels: Vec<i32>) -> Self {
+        let num_rows = labels.len();
+        assert!(lowest.len() == num_rows && digests.len() == num_rows, "one bound and one digest a label");
+        let neighbours = neighbours.max(1).min(num_rows.saturating_sub(1));
+        Self { references: None, neighbours, lowest, digests, labels, rows_seen: num_rows, pairs: 0 }
+    }
+
+    /// Returns the bound of each row.
+    #[must_use]
+    pub fn lowest(&self) -> &[f32] {
+        &self.lowest
+    }
+
+    /// Returns a digest of each row's vector.
+    #[must_use]
+    pub fn digests(&self) -> &[u64] {
+        &self.digests
+    }
+
+    /// Frees the references, once every row was added.
+    pub fn forget_references(&mut self) {
+        self.references = None;
     }
 
     /// The k in force: at most the number of other rows.
@@ -170,9 +120,9 @@ impl Bounds {
         self.rows_seen
     }
 
-    /// Operations of the products so far.
-    pub(super) fn operations(&self) -> u64 {
-        self.operations
+    /// Pairs of rows and references compared so far.
+    pub(super) fn pairs(&self) -> u64 {
+        self.pairs
     }
 
     /// The bound of a row.
@@ -186,29 +136,69 @@ impl Bounds {
         self.labels[row]
     }
 
-    /// A digest of a row's vector; equal digests are taken for equal vectors (128 bits of XXH3).
-    pub(super) fn digest(&self, row: usize) -> u128 {
-        self.digests[row]
+    /// The inverted list of a row.
+    pub(super) fn list(&self, row: usize) -> usize {
+        self.labels[row] as usize
     }
 
-    /// Whether a cluster has rows that its members were not bounded against.
-    pub(super) fn can_be_refined(&self, label: i32) -> bool {
-        let own = &self.references.clusters[label as usize];
-        let size = self.cluster_sizes[label as usize];
-        size > self.neighbours && (size > own.rows.len() || own.rows.len() <= self.neighbours)
+    /// A digest of a row's vector: 64 bits of XXH3.
+    pub(super) fn digest(&self, row: usize) -> u64 {
+        self.digests[row]
     }
 }
 
-/// The k-th largest of `values`, −∞ if there are fewer; k ≥ 1.
-fn kth_largest(values: impl Iterator<Item = f32>, k: usize) -> f32 {
-    let mut largest: Vec<f32> = Vec::with_capacity(k + 1);
-    for value in values {
-        if largest.len() == k && largest.last().is_some_and(|&least| value <= least) {
-            continue;
+/// Bounds some rows of a portion's list, from its place `start` on.
+fn bound_part(list: &PortionList<'_>, start: usize, references: &ReferenceSet, neighbours: usize) -> Vec<Bounded> {
+    let end = list.len().min(start + ROWS_AT_ONCE);
+    let vectors = list.vectors.slice_move(s![start..end, ..]);
+    let mut products = product_transposed(references.vectors.view(), vectors);
+    for (place, row) in list.rows().skip(start).take(end - start).enumerate() {
+        if let Some(itself) = references.place(row) {
+            products[[itself, place]] = f32::NEG_INFINITY;
         }
-        let place = largest.partition_point(|&held| held >= value);
-        largest.insert(place, value);
-        largest.truncate(k);
     }
-    if largest.len() == k { largest.last().copied().unwrap_or(f32::NEG_INFINITY) } else { f32::NEG_INFINITY }
+    let error = rounding_error(vectors.ncols());
+    // A corpus of one row has no neighbours, and no use for its bound.
+    let bounds =
+        kth_largest(products.view(), neighbours.max(1)).into_iter().map(|kth| round_down(f64::from(kth) - error));
+    let rows = list.rows().skip(start).zip(bounds).zip(digests(vectors));
+    rows.map(|((row, bound), digest)| Bounded { row, bound, digest }).collect()
+}
+
+/// The digest of each of some vectors, which lie one after the other.
+fn digests(vectors: ArrayView2<'_, f32>) -> impl Iterator<Item = u64> {
+    let mut bytes = vec![0; vectors.ncols() * size_of::<f32>()];
+    let values = vectors.to_slice().expect("a portion's rows are contiguous");
+    values.chunks_exact(vectors.ncols()).map(move |vector| {
+        for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(vector) {
+            *bytes = value.to_le_bytes();
+        }
+        xxh3_64(&bytes)
+    })
+}
+
+/// The k-th largest value of each column, −∞ where there are fewer than k ≥ 1 rows.
+///
+/// Columns are taken some at a time: each keeps its k largest in order, and a value moves those below it down, without a
+/// branch, so that the columns share vector registers.
+fn kth_largest(values: ArrayView2<'_, f32>, k: usize) -> Vec<f32> {
+    let mut kth = Vec::with_capacity(values.ncols());
+    let mut largest = vec![[f32::NEG_INFINITY; LANES]; k];
+    for columns in values.axis_chunks_iter(Axis(1), LANES) {
+        largest.fill([f32::NEG_INFINITY; LANES]);
+        for row in columns.rows() {
+            let mut sinking = [f32::NEG_INFINITY; LANES];
+            let row = row.to_slice().expect("a product's rows are contiguous");
+            sinking[..row.len()].copy_from_slice(row);
+            for held in &mut largest {
+                for lane in 0..LANES {
+                    let (upper, lower) = (held[lane], sinking[lane]);
+                    held[lane] = if upper > lower { upper } else { lower };
+                    sinking[lane] = if upper > lower { lower } else { upper };
+                }
+            }
+        }
+        kth.extend_from_slice(&largest[k - 1][..columns.ncols()]);
+    }
+    kth
 }

@@ -2,36 +2,58 @@
 //!
 //! A document is as lonely as its k-th nearest *other* document is far; similarity is the cosine, computed in
 //! float64 from the stored float32 values, and the document itself is left out by its row. [`Bounds`] gives
-//! each row a lower bound of its k-th similarity while the labels are assigned; [`search`] then takes the rows in
-//! ascending order of that bound, tightens a cutoff with every round and stops at the first bound above it.
+//! each row a lower bound of its k-th similarity while the labels are assigned. [`search`] finds a cutoff with the rows of the
+//! lowest bounds, drops every row that the inverted lists prove to be above it, and reads the few that are left from the
+//! store.
 //!
-//! Invariant: a document is dropped only on k neighbours really found above the cutoff, with the rounding of float32
-//! products allowed for ([`rounding_error`]) and everything within it settled in float64. The list is therefore
-//! the one that brute force in float64 gives, whatever the blocks, the threads, the references and the sizes of rounds.
+//! Invariant: a document is dropped only on k neighbours really found above the cutoff, with the rounding to half
+//! precision and of float32 products allowed for; everything within that margin is settled in float64. The list is therefore
+//! the one that brute force in float64 gives, whatever the portions, the threads, the references and the clusters, and
+//! the counts of the certificate do not depend on the threads.
 //!
 //! Reading vectors, the titles of what is found, and the columns of its table are left to the caller.
 //!
 //! Method: ORCA, Bay and Schwabacher, KDD 2003 (a cutoff that only tightens; out as soon as k nearer ones are known),
-//! with matrix products instead of single distances.
+//! with matrix products instead of single distances, and clusters for the order in which others are met.
 
 mod bounds;
-mod candidates;
-mod groups;
+mod candidate;
+mod copies;
+mod cost;
+mod exact;
+mod filter;
+mod meeting;
 mod nearest;
 mod ranking;
+mod references;
+mod rescan;
+mod round;
 mod search;
+mod seeds;
+mod shortlist;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 use std::ops::ControlFlow;
 
 use arrow::array::StringArray;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, s};
 use strata_shared::exit::{Classify, Exit};
 
-pub use bounds::{Bounds, References};
+use crate::inverted_lists::ListsError;
+
+pub use bounds::Bounds;
+pub use cost::MAX_OPERATIONS;
 pub use nearest::rounding_error;
+pub use references::References;
 pub use search::search;
+
+/// Rows of the sample that bound a cluster's rows, for [`References::new`].
+///
+/// With 128 and with 64, no row but the lowest bounds themselves was left below the first cutoff of 2.7 million noisy copies of
+/// real vectors, with 32 there were 1,351; the bounds took 7.7, 5.4 and 3.6 seconds of one core (64: 0.13 TFLOP).
+pub const REFERENCES_PER_CLUSTER: usize = 64;
 
 /// Consecutive rows of the corpus, as a [`VectorSource`] shows them.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +83,30 @@ pub trait VectorSource {
     /// Whatever keeps a block from being read; a scan that `visit` ended is no error.
     fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error>;
 
-    /// Names rows: the id of each of `rows`, which ascend. Called for the listed documents and those that tie with the
-    /// last of them, up to 65,536 at a time.
+    /// Reads the vectors of `rows`, which ascend: `[rows, dim]`. Called for the finalists and their nearest, some hundreds
+    /// of rows where crowds of near-copies are not among the loneliest. Unless it is told a shorter way, it scans; rows that
+    /// the scan does not show become zeros, and the search tells these from what was labelled.
+    ///
+    /// # Errors
+    /// Whatever keeps the vectors from being read.
+    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
+        let mut vectors = Array2::zeros((rows.len(), self.dim()));
+        let mut missing = rows.len();
+        self.scan(&mut |block| {
+            let end = block.first_row + block.vectors.nrows();
+            let (first, last) =
+                (rows.partition_point(|&row| row < block.first_row), rows.partition_point(|&row| row < end));
+            for (mut place, row) in vectors.slice_mut(s![first..last, ..]).outer_iter_mut().zip(&rows[first..last]) {
+                place.assign(&block.vectors.row(row - block.first_row));
+            }
+            missing -= last - first;
+            if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(vectors)
+    }
+
+    /// Names rows: the id of each of `rows`, which ascend. Called for the finalists and their nearest, the listed documents
+    /// and those that tie with the last of them, up to 65,536 at a time.
     ///
     /// # Errors
     /// Whatever keeps the ids from being read.
@@ -76,14 +120,16 @@ pub struct Settings {
     pub neighbours: usize,
     /// The number of documents to list.
     pub want: usize,
-    /// The most vectors of candidates held at once: `4 * dim` bytes each.
+    /// The most candidates held at once: `2 * dim` bytes and some 400 each.
     pub max_candidates: usize,
+    /// The most floating-point operations to begin: [`MAX_OPERATIONS`], or `u64::MAX` for whatever it takes.
+    pub max_operations: u64,
 }
 
 impl Default for Settings {
-    /// The 100 loneliest by their 5th neighbour; 65,536 candidates are 96 MiB at 384 dimensions.
+    /// The 100 loneliest by their 5th neighbour; 32,768 candidates are 40 MiB at 384 dimensions.
     fn default() -> Self {
-        Self { neighbours: 5, want: 100, max_candidates: 65_536 }
+        Self { neighbours: 5, want: 100, max_candidates: 32_768, max_operations: MAX_OPERATIONS }
     }
 }
 
@@ -102,41 +148,74 @@ pub struct Entry {
     pub nearest_similarity: f64,
 }
 
+/// What a stage of the search did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stage {
+    /// Rows that it began with.
+    pub entered: usize,
+    /// Rows that it put above the cutoff.
+    pub fell: usize,
+    /// Pairs of rows compared.
+    pub pairs: u64,
+}
+
 /// How the list was come by.
 ///
-/// `cutoff` and the first two counts are facts of the corpus, and the others up to `exhausted` of the corpus, the
-/// references and the [`Settings`]; `operations` depends on the cut of the blocks too, because what has fallen is left out
-/// from the next block on.
+/// `cutoff` and the first two counts are facts of the corpus, the others of the corpus, its clusters, the references, the
+/// portions and the [`Settings`]; none depends on the threads.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Certificate {
     /// Rows of the corpus, all of them neighbours.
     pub rows: usize,
+    /// Dimensions of their vectors.
+    pub dim: usize,
     /// Distinct vectors among those that may be listed; the rows of one vector share one search.
     pub distinct: usize,
-    /// Distinct vectors whose bound was not above the cutoff when their turn came.
-    pub bounded_below: usize,
-    /// Of these, the ones that their own cluster put above the cutoff.
-    pub fell_in_cluster: usize,
-    /// Of those left, the ones compared with the corpus.
-    pub searched: usize,
-    /// Of the searched, the ones that were out before its end.
-    pub fell_in_search: usize,
-    /// Of the searched, the ones compared with every row.
+    /// Pairs of rows and references that the bounds were found by.
+    pub bound_pairs: u64,
+    /// The lowest bounds, with which the first cutoff was found.
+    pub seeds: Stage,
+    /// Rows whose bound was not above the first cutoff, against their own cluster.
+    pub own_cluster: Stage,
+    /// Those that remained, against the nearest clusters.
+    pub near_clusters: Stage,
+    /// Those that remained, against all other clusters.
+    pub far_clusters: Stage,
+    /// Finalists with crowds of near-copies, against the whole corpus in float32.
+    pub rescan: Stage,
+    /// Rows compared with every other.
     pub exhausted: usize,
-    /// Times that the corpus was read.
-    pub scans: usize,
-    /// Floating-point operations of the matrix products, the bounds' included.
-    pub operations: u64,
+    /// Of these, the ones that half precision could not tell from the loneliest.
+    pub finalists: usize,
+    /// Times that the whole corpus was read from the store, beside the finalists.
+    pub store_scans: usize,
+    /// The most by which a product of half-precision vectors can differ from the similarity.
+    pub margin: f64,
+    /// The cutoff that the seeds gave; None if everything had to be compared with everything.
+    pub first_cutoff: Option<f64>,
     /// The similarity of the last document listed; every document not listed is at or above it. None while fewer
     /// documents may be listed than were wanted.
     pub cutoff: Option<f64>,
 }
 
 impl Certificate {
-    /// Distinct vectors that the cutoff passed by after their cluster, and before the corpus, had been asked.
+    /// The stages in their order.
     #[must_use]
-    pub fn unsearched(&self) -> usize {
-        self.bounded_below - self.fell_in_cluster - self.searched
+    pub fn stages(&self) -> [Stage; 5] {
+        [self.seeds, self.own_cluster, self.near_clusters, self.far_clusters, self.rescan]
+    }
+
+    /// Floating-point operations of the matrix products, the bounds' included.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        let pairs = self.bound_pairs + self.stages().iter().map(|stage| stage.pairs).sum::<u64>();
+        2 * pairs * self.dim as u64
+    }
+
+    /// Floating-point operations of brute force.
+    #[must_use]
+    pub fn brute_force_operations(&self) -> u64 {
+        2 * (self.rows as u64).pow(2) * self.dim as u64
     }
 }
 
@@ -160,6 +239,26 @@ pub enum LonelyError<E> {
     /// The ids of tied documents could not be had.
     #[error("the ids of lonely documents cannot be read")]
     Ids(#[source] E),
+    /// The inverted lists failed.
+    #[error("the inverted lists cannot be read")]
+    Lists(#[from] ListsError),
+    /// The search would take very long.
+    #[error(
+        "the lonely search would take another {teraflop:.0} TFLOP, {percent:.2} % of comparing everything with everything; \
+         --lonely-exhaustive lets it, --lonely 0 leaves it out"
+    )]
+    Cost {
+        /// Operations to come, in 10¹².
+        teraflop: f64,
+        /// Their share of brute force.
+        percent: f64,
+    },
+    /// The store shows another vector than before.
+    #[error("row {row}: the vector is not the one that was labelled")]
+    Changed {
+        /// The row.
+        row: usize,
+    },
     /// A block has vectors of another length.
     #[error("row {row}: vectors have {found} dimensions, the run expects {expected}")]
     Dimension {
@@ -184,7 +283,9 @@ impl<E: Classify> Classify for LonelyError<E> {
     fn exit(&self) -> Exit {
         match self {
             Self::Source(error) | Self::Ids(error) => error.exit(),
-            Self::Dimension { .. } | Self::Rows { .. } => Exit::Data,
+            Self::Lists(error) => error.exit(),
+            Self::Cost { .. } => Exit::Configuration,
+            Self::Dimension { .. } | Self::Rows { .. } | Self::Changed { .. } => Exit::Data,
         }
     }
 }

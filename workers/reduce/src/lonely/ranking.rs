@@ -1,53 +1,59 @@
-//! Searched candidates → the list: a cutoff that only tightens, and ties broken by id.
+//! Rows whose k-th similarity is known exactly → the list: a cutoff that only tightens, and ties broken by id.
 
-use super::candidates::Candidates;
-use super::groups::Groups;
-use super::nearest::Neighbour;
+use ndarray::ArrayView1;
+
+use super::copies::Copies;
+use super::nearest::{NearestList, Neighbour, cosine};
 use super::{Entry, VectorSource};
 
 /// Ids that are asked for at once where very many documents tie.
 const IDS_AT_ONCE: usize = 65_536;
 
-/// A group of rows whose k-th similarity is known exactly.
+/// A row whose k-th similarity is known exactly, and which stands for its copies.
 #[derive(Debug, Clone)]
-struct Finalist {
-    group: usize,
-    similarity: f64,
-    /// The nearest others of the group's first row, the nearest first; two of them are enough.
-    nearest: Vec<Neighbour>,
-    /// The group's first row, as its other rows see it: its similarity to a copy of itself.
-    first: Neighbour,
+pub(super) struct Ranked {
+    pub(super) similarity: f64,
+    /// The nearest others of the row, the nearest first; two of them are enough.
+    pub(super) nearest: Vec<Neighbour>,
+    /// The row itself, as its copies see it: its similarity to a copy of itself.
+    pub(super) itself: Neighbour,
 }
 
-impl Finalist {
-    /// The nearest other row of a member: what the first row has, with the two exchanged.
+impl Ranked {
+    /// Joins a row with its nearest.
+    pub(super) fn new(row: usize, id: &str, vector: ArrayView1<'_, f32>, nearest: &NearestList) -> Self {
+        let itself = Neighbour { similarity: cosine(vector, vector), id: id.to_owned(), row };
+        Self { similarity: nearest.kth(), nearest: nearest.neighbours().iter().take(2).cloned().collect(), itself }
+    }
+
+    /// The nearest other row of a copy: what the row itself has, with the two exchanged.
     fn nearest_of(&self, row: usize) -> &Neighbour {
-        let first = &self.first;
+        let itself = &self.itself;
         match self.nearest.iter().find(|other| other.row != row) {
-            Some(other) if row == first.row || other.is_nearer_than(first.similarity, &first.id) => other,
-            _ => first,
+            Some(other) if row == itself.row || other.is_nearer_than(itself.similarity, &itself.id) => other,
+            _ => itself,
         }
     }
 
-    /// The entry of one of the group's rows.
+    /// The entry of one of the copies.
     fn entry(&self, row: usize, id: String) -> Entry {
         let nearest = self.nearest_of(row);
         Entry { row, id, similarity: self.similarity, nearest_row: nearest.row, nearest_similarity: nearest.similarity }
     }
 }
 
-/// The loneliest groups found so far.
+/// The loneliest rows found so far.
 #[derive(Debug)]
 pub(super) struct Ranking {
     want: usize,
-    finalists: Vec<Finalist>,
+    ranked: Vec<Ranked>,
     cutoff: f64,
 }
 
 impl Ranking {
     /// An empty ranking for `want` ≥ 1 rows.
     pub(super) fn new(want: usize) -> Self {
-        Self { want, finalists: Vec::new(), cutoff: f64::INFINITY }
+        Self { want, ranked: Vec::new(), cutoff: f64::INFINITY }
     }
 
     /// The `want`-th lowest k-th similarity of a row so far; infinite until there are so many.
@@ -55,39 +61,31 @@ impl Ranking {
         self.cutoff
     }
 
-    /// Takes in candidates that were compared with the whole corpus, and lowers the cutoff.
-    pub(super) fn add(&mut self, searched: &Candidates, groups: &Groups) {
-        for (position, candidate) in searched.entries().iter().enumerate() {
-            let (row, id) = (candidate.row, candidate.id.clone());
-            let first = Neighbour { similarity: searched.self_similarity(position), id, row };
-            let nearest = candidate.nearest.neighbours().iter().take(2).cloned().collect();
-            let similarity = candidate.nearest.kth();
-            self.finalists.push(Finalist { group: candidate.group, similarity, nearest, first });
-        }
-        self.finalists.sort_by(|left, right| left.similarity.total_cmp(&right.similarity));
+    /// Takes in rows, and lowers the cutoff.
+    pub(super) fn add(&mut self, ranked: Vec<Ranked>, copies: &Copies) {
+        self.ranked.extend(ranked);
+        self.ranked.sort_by(|left, right| left.similarity.total_cmp(&right.similarity));
         let mut rows = 0;
-        for finalist in &self.finalists {
-            rows += groups.members(finalist.group).len();
-            if rows >= self.want {
-                self.cutoff = finalist.similarity;
-                break;
-            }
-        }
+        let last = self.ranked.iter().find(|ranked| {
+            rows += copies.weight(ranked.itself.row);
+            rows >= self.want
+        });
+        self.cutoff = last.map_or(f64::INFINITY, |last| last.similarity);
         let cutoff = self.cutoff;
-        self.finalists.retain(|finalist| finalist.similarity <= cutoff);
+        self.ranked.retain(|ranked| ranked.similarity <= cutoff);
     }
 
     /// Lists the `want` loneliest rows, ties by id.
-    pub(super) fn entries<S: VectorSource>(self, groups: &Groups, source: &S) -> Result<Vec<Entry>, S::Error> {
+    pub(super) fn entries<S: VectorSource>(self, copies: &Copies, source: &S) -> Result<Vec<Entry>, S::Error> {
         let mut rows: Vec<(usize, usize)> = Vec::new();
-        for (place, finalist) in self.finalists.iter().enumerate() {
-            rows.extend(groups.members(finalist.group).iter().map(|&row| (row, place)));
+        for (place, ranked) in self.ranked.iter().enumerate() {
+            rows.extend(copies.members(ranked.itself.row).map(|row| (row, place)));
         }
         rows.sort_unstable();
         let mut entries = Vec::new();
         for portion in rows.chunks(IDS_AT_ONCE) {
             let ids = source.ids(&portion.iter().map(|&(row, _)| row).collect::<Vec<_>>())?;
-            entries.extend(portion.iter().zip(ids).map(|(&(row, place), id)| self.finalists[place].entry(row, id)));
+            entries.extend(portion.iter().zip(ids).map(|(&(row, place), id)| self.ranked[place].entry(row, id)));
             self.shorten(&mut entries);
         }
         Ok(entries)

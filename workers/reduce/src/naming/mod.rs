@@ -1,9 +1,9 @@
 //! Labelled texts → a name and some terms for each topic.
 //!
-//! Two passes: a [`Vocabulary`] from a sample of the documents, then [`TermCounts`] over all of them, row by row. Both
-//! are functions of the set of documents: neither their order, nor how they were cut into shards, nor the number of
-//! threads changes a bit of the [`TopicName`]s. Memory is bounded by the vocabulary and the number of topics. Drawing
-//! the sample, reading the rows and numbering the labels are left to the caller.
+//! [`TopicTexts`] keeps a bounded draw of each topic's texts as they come; in the end they give a [`Vocabulary`] and
+//! [`TermCounts`], and these the names. All of it is a function of the set of documents: neither their order, nor how they
+//! were cut into shards, nor the number of threads changes a bit of the [`TopicName`]s. Reading the rows and numbering the
+//! labels are left to the caller.
 //!
 //! Method: class-based TF-IDF, Grootendorst 2022 (`BERTopic`), section 3.3, with counts of documents for term
 //! frequencies; diversity by maximal marginal relevance, Carbonell and Goldstein 1998.
@@ -17,6 +17,7 @@ mod overlap;
 mod sample;
 mod spelling;
 mod surface;
+mod texts;
 mod tokens;
 mod vocabulary;
 mod weights;
@@ -24,4 +25,5 @@ mod words;
 
 pub use counts::{Counter, NamingError, TermCounts};
 pub use names::{TopicName, UNTITLED};
+pub use texts::TopicTexts;
 pub use vocabulary::{MAX_TERMS, Vocabulary, VocabularyBuilder};

@@ -1,0 +1,252 @@
+//! Finished stages of a run that is not finished → `unfinished.json` and what a reduce that is started again takes from it.
+//!
+//! A stage is finished once its objects are in the store and the checkpoint names them with their sha256. Whoever goes on
+//! reads them back and compares; a stage whose objects are not what they were is done again, and all after it.
+//!
+//! Invariant: a run's folder belongs to one question. Another one under the same name is refused as long as this one is
+//! not finished, and two reduces of the same question write the same bytes, so that it does not matter who is first.
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use strata_shared::digest;
+use strata_shared::exit::Failure;
+use strata_shared::layout::{self, FORMAT, RunName, run_file};
+use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord};
+use strata_shared::settings::ReduceSettings;
+use strata_shared::store::{Store, StoreError};
+
+use crate::config::{Config, ReduceError};
+use crate::corpus::Corpus;
+
+/// What a run is to answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    manifest_sha256: String,
+    vectors_of: String,
+    parameters: ReduceSettings,
+}
+
+/// The stages that are finished.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Progress {
+    format: u32,
+    question: Question,
+    clustered: Option<Clustered>,
+    labelled: Option<Labelled>,
+    lonely: Option<ListedLonely>,
+    index: Option<WrittenIndex>,
+}
+
+/// The centroids are in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clustered {
+    /// `centroids.parquet`.
+    pub output: OutputEntry,
+    /// How clusters came out.
+    pub clusters: ClustersRecord,
+    /// Why they are fewer than asked for, if so.
+    pub lowered: Option<String>,
+}
+
+/// Labels, topics and timeline are in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labelled {
+    /// They, and the label shards.
+    pub outputs: Vec<OutputEntry>,
+    /// What the lonely search needs to know of each row.
+    pub rows: OutputEntry,
+    /// Sum of squared L2 distances to the nearest centroid.
+    pub inertia: f64,
+    /// What a search of the index finds.
+    pub recall: Option<f64>,
+    /// What the periods cover.
+    pub periods: PeriodsRecord,
+    /// What a reader of the findings should know.
+    pub notes: Vec<String>,
+}
+
+/// The lonely list is in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListedLonely {
+    /// `lonely.parquet`.
+    pub output: OutputEntry,
+    /// What the record says of it.
+    pub record: LonelyRecord,
+}
+
+/// The index is in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenIndex {
+    /// `index.faiss`.
+    pub output: OutputEntry,
+    /// What the record says of it.
+    pub record: IndexRecord,
+}
+
+/// The checkpoint of a run under way.
+#[derive(Debug)]
+pub struct Checkpoint {
+    store: Store,
+    key: Path,
+    rows_key: Path,
+    progress: Progress,
+}
+
+impl Checkpoint {
+    /// Opens what an earlier reduce of the same question left, or begins anew; with `--force`, always anew.
+    ///
+    /// # Errors
+    /// [`ReduceError::OtherRunUnfinished`] if the folder belongs to another question, or the store fails.
+    pub async fn open(config: &Config, corpus: &Corpus, run: &RunName) -> Result<Self, Failure> {
+        let question = Question {
+            manifest_sha256: corpus.manifest_sha256().to_owned(),
+            vectors_of: corpus.model().to_string(),
+            parameters: config.settings.clone(),
+        };
+        let begun = Progress { format: FORMAT, question, clustered: None, labelled: None, lonely: None, index: None };
+        let (store, key) = (corpus.store().clone(), layout::in_run(run, run_file::UNFINISHED));
+        let rows_key = layout::in_run(run, run_file::UNFINISHED_ROWS);
+        let mut checkpoint = Self { store, key, rows_key, progress: begun };
+        if config.force {
+            checkpoint.save().await?;
+        } else if !checkpoint.store.create(&checkpoint.key, checkpoint.encode()).await? {
+            checkpoint.join(run).await?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// Takes over what is there.
+    async fn join(&mut self, run: &RunName) -> Result<(), Failure> {
+        let found = self.store.get(&self.key).await?;
+        match serde_json::from_slice::<Progress>(&found) {
+            Ok(found) if found.question == self.progress.question => {
+                self.progress = found;
+                tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
+                Ok(())
+            }
+            _ => Err(ReduceError::OtherRunUnfinished { run: run.clone() }.into()),
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(&self.progress).expect("numbers and strings always serialise")
+    }
+
+    async fn save(&self) -> Result<(), StoreError> {
+        self.store.put(&self.key, self.encode()).await
+    }
+
+    /// Returns the centroids' stage, if its object is as it was.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn clustered(&self) -> Result<Option<Clustered>, StoreError> {
+        let Some(clustered) = &self.progress.clustered else { return Ok(None) };
+        Ok(self.read(&clustered.output).await?.map(|_| clustered.clone()))
+    }
+
+    /// Returns the labels' stage and what is known of each row, if all of its objects are as they were.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn labelled(&self) -> Result<Option<(Labelled, Bytes)>, StoreError> {
+        let Some(labelled) = &self.progress.labelled else { return Ok(None) };
+        for output in &labelled.outputs {
+            if self.read(output).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(self.read(&labelled.rows).await?.map(|bytes| (labelled.clone(), bytes)))
+    }
+
+    /// Returns the lonely list's stage, if its object is as it was.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn lonely(&self) -> Result<Option<ListedLonely>, StoreError> {
+        let Some(lonely) = &self.progress.lonely else { return Ok(None) };
+        Ok(self.read(&lonely.output).await?.map(|_| lonely.clone()))
+    }
+
+    /// Returns the index's stage, if its object is as it was.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn index(&self) -> Result<Option<WrittenIndex>, StoreError> {
+        let Some(index) = &self.progress.index else { return Ok(None) };
+        let same =
+            self.store.sha256(&Path::from(index.output.key.as_str())).await?.as_ref() == Some(&index.output.sha256);
+        Ok(same.then(|| index.clone()))
+    }
+
+    /// Reads an object, if it is as it was.
+    async fn read(&self, entry: &OutputEntry) -> Result<Option<Bytes>, StoreError> {
+        let found = self.store.get_if_present(&Path::from(entry.key.as_str())).await?;
+        Ok(found.filter(|bytes| digest::sha256_hex(bytes) == entry.sha256))
+    }
+
+    /// Remembers that the centroids are in the store, and nothing of later stages.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn finish_clustering(&mut self, clustered: Clustered) -> Result<(), StoreError> {
+        let question = self.progress.question.clone();
+        let clustered = Some(clustered);
+        self.progress = Progress { format: FORMAT, question, clustered, labelled: None, lonely: None, index: None };
+        self.save().await
+    }
+
+    /// Writes what is known of each row.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn put_rows(&self, rows: Vec<u8>) -> Result<OutputEntry, StoreError> {
+        let (bytes, sha256) = (rows.len() as u64, digest::sha256_hex(&rows));
+        self.store.put(&self.rows_key, rows).await?;
+        Ok(OutputEntry { key: self.rows_key.to_string(), bytes, sha256 })
+    }
+
+    /// Remembers that labels, topics and timeline are in the store, and nothing of later stages.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn finish_labelling(&mut self, labelled: Labelled) -> Result<(), StoreError> {
+        (self.progress.labelled, self.progress.lonely, self.progress.index) = (Some(labelled), None, None);
+        self.save().await
+    }
+
+    /// Remembers that the lonely list is in the store.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn finish_lonely(&mut self, lonely: ListedLonely) -> Result<(), StoreError> {
+        self.progress.lonely = Some(lonely);
+        self.save().await
+    }
+
+    /// Remembers that the index is in the store.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn finish_index(&mut self, index: WrittenIndex) -> Result<(), StoreError> {
+        self.progress.index = Some(index);
+        self.save().await
+    }
+}
+
+/// Removes what a run under way keeps in the store, once it is finished.
+///
+/// # Errors
+/// The store fails.
+pub async fn remove(store: &Store, run: &RunName) -> Result<(), StoreError> {
+    // The rows go first: without them the checkpoint still says whose the folder is.
+    store.delete(&layout::in_run(run, run_file::UNFINISHED_ROWS)).await?;
+    store.delete(&layout::in_run(run, run_file::UNFINISHED)).await
+}

@@ -1,0 +1,161 @@
+//! Finalists → their exact k-th similarities, in float64 from the float32 vectors of the store.
+//!
+//! A finalist's shortlist holds the rows among which its nearest are, so only these are read. Where near-copies crowd within
+//! the margin and a shortlist had no room for all, the finalist is compared with the whole corpus again
+//! ([`super::rescan`]).
+
+use half::f16;
+use ndarray::Array2;
+
+use super::bounds::Bounds;
+use super::copies::Copies;
+use super::cost::Budget;
+use super::filter::Finalist;
+use super::nearest::{NearestList, cosine, rounding_error};
+use super::ranking::{Ranked, Ranking};
+use super::rescan::Rescan;
+use super::shortlist::Rule;
+use super::{Certificate, LonelyError, Settings, VectorSource};
+use crate::inverted_lists::InvertedLists;
+
+/// Rows whose halves are compared with what the store shows at once.
+const ROWS_AT_ONCE: usize = 4096;
+
+/// The factor by which rounds of rescans grow while the cutoff settles.
+const ROUND_GROWTH: usize = 4;
+
+/// Rows of the store by number, id and vector.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// Ascending.
+    numbers: Vec<usize>,
+    pub(super) ids: Vec<String>,
+    pub(super) vectors: Array2<f32>,
+}
+
+impl Rows {
+    /// The place of a row that was read.
+    fn place(&self, row: usize) -> usize {
+        self.numbers.binary_search(&row).expect("every row asked for was read")
+    }
+}
+
+/// Finalists on the way to exactness.
+pub(super) struct Exact<'a, S> {
+    pub(super) source: &'a S,
+    pub(super) lists: &'a InvertedLists,
+    pub(super) bounds: &'a Bounds,
+    pub(super) copies: &'a Copies,
+    pub(super) settings: Settings,
+    pub(super) rule: Rule,
+}
+
+impl<S: VectorSource> Exact<'_, S> {
+    /// Ranks finalists.
+    pub(super) fn rank(
+        &self,
+        finalists: Vec<Finalist>,
+        certificate: &mut Certificate,
+    ) -> Result<Ranking, LonelyError<S::Error>> {
+        let mut ranking = Ranking::new(self.settings.want);
+        let (whole, crowded): (Vec<_>, Vec<_>) =
+            finalists.into_iter().partition(|finalist| finalist.shortlist.rows(&self.rule).is_some());
+        let mut rest = whole.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.readable(rest));
+            ranking.add(self.by_shortlist(now)?, self.copies);
+            rest = later;
+        }
+        self.rescan(crowded, &mut ranking, certificate)?;
+        Ok(ranking)
+    }
+
+    /// The number of finalists whose shortlists are read at once.
+    fn readable(&self, finalists: &[Finalist]) -> usize {
+        let mut rows = 0;
+        let within = finalists.iter().take_while(|finalist| {
+            rows += 1 + finalist.shortlist.rows(&self.rule).map_or(0, Iterator::count);
+            rows <= self.settings.max_candidates
+        });
+        within.count().max(1)
+    }
+
+    /// Settles finalists by the rows of their shortlists.
+    fn by_shortlist(&self, finalists: &[Finalist]) -> Result<Vec<Ranked>, LonelyError<S::Error>> {
+        let rule = self.rule;
+        let others = |finalist: &'_ Finalist| finalist.shortlist.rows(&rule).into_iter().flatten().collect::<Vec<_>>();
+        let rows = finalists.iter().flat_map(|finalist| others(finalist).into_iter().chain([finalist.row])).collect();
+        let read = self.read(rows)?;
+        let error = rounding_error(self.lists.dim());
+        let ranked = finalists.iter().map(|finalist| {
+            let own = read.place(finalist.row);
+            let mut nearest = NearestList::new(self.rule.k, finalist.at_least, error);
+            for (row, place) in others(finalist).into_iter().map(|row| (row, read.place(row))) {
+                let similarity = cosine(read.vectors.row(own), read.vectors.row(place));
+                nearest.offer(similarity, row, &read.ids[place], error);
+            }
+            Ranked::new(finalist.row, &read.ids[own], read.vectors.row(own), &nearest)
+        });
+        Ok(ranked.collect())
+    }
+
+    /// Compares finalists with the whole corpus again, the loneliest first.
+    fn rescan(
+        &self,
+        mut crowded: Vec<Finalist>,
+        ranking: &mut Ranking,
+        certificate: &mut Certificate,
+    ) -> Result<(), LonelyError<S::Error>> {
+        let (num_rows, dim) = (self.lists.num_rows(), self.lists.dim());
+        let budget = Budget { max_operations: self.settings.max_operations, num_rows, dim };
+        budget.check(crowded.len() as f64 * num_rows as f64)?;
+        certificate.rescan.entered = crowded.len();
+        crowded.sort_by(|left, right| left.at_least.total_cmp(&right.at_least).then(left.row.cmp(&right.row)));
+        let mut round = self.settings.want;
+        let mut rest = crowded.as_slice();
+        while !rest.is_empty() {
+            let within = rest.partition_point(|finalist| finalist.at_least <= ranking.cutoff());
+            round = round.saturating_mul(ROUND_GROWTH).min(self.settings.max_candidates.max(1));
+            let (now, later) = rest[..within].split_at(within.min(round));
+            if now.is_empty() {
+                break;
+            }
+            let mut now: Vec<&Finalist> = now.iter().collect();
+            now.sort_unstable_by_key(|finalist| finalist.row);
+            let read = self.read(now.iter().map(|finalist| finalist.row).collect())?;
+            let mut rescan = Rescan::new(&now, read, self.rule.k);
+            certificate.rescan.pairs += rescan.run(self.source, ranking.cutoff())?;
+            certificate.store_scans += 1;
+            let ranked = rescan.finish();
+            certificate.rescan.fell += now.len() - ranked.len();
+            ranking.add(ranked, self.copies);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Reads rows, given in any order and more than once, and holds them to what was labelled.
+    fn read(&self, mut rows: Vec<usize>) -> Result<Rows, LonelyError<S::Error>> {
+        rows.sort_unstable();
+        rows.dedup();
+        let vectors = self.source.vectors(&rows).map_err(LonelyError::Source)?;
+        let ids = self.source.ids(&rows).map_err(LonelyError::Ids)?;
+        let (found, expected) = (vectors.ncols(), self.lists.dim());
+        if found != expected {
+            return Err(LonelyError::Dimension { row: rows[0], found, expected });
+        }
+        if vectors.nrows() != rows.len() || ids.len() != rows.len() {
+            return Err(LonelyError::Rows { found: vectors.nrows().min(ids.len()), expected: rows.len() });
+        }
+        let mut unchecked = vectors.rows().into_iter();
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            let codes = self.lists.codes(rows, &|row| self.bounds.list(row)).map_err(LonelyError::Lists)?;
+            for ((&row, codes), vector) in rows.iter().zip(codes.chunks_exact(expected)).zip(unchecked.by_ref()) {
+                if vector.iter().zip(codes).any(|(&value, &code)| f16::from_f32(value) != code) {
+                    return Err(LonelyError::Changed { row });
+                }
+            }
+        }
+        Ok(Rows { numbers: rows, ids, vectors })
+    }
+}

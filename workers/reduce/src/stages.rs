@@ -1,0 +1,245 @@
+//! The stages of a reduce, each of them done or taken up from an earlier reduce that was not finished.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use strata_shared::centroids;
+use strata_shared::exit::Failure;
+use strata_shared::findings::{encode_lonely, encode_timeline, encode_topics};
+use strata_shared::layout::{self, FORMAT, RunName, run_file};
+use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, RunRecord};
+
+use crate::checkpoint::{Checkpoint, Clustered, Labelled, ListedLonely, WrittenIndex};
+use crate::config::{Config, ReduceError};
+use crate::corpus::Corpus;
+use crate::inverted_lists::Place;
+use crate::kmeans::Centroids;
+use crate::labelling::{Labelling, Question};
+use crate::lonely_list::{self, LonelyList};
+use crate::measurements::Stopwatch;
+use crate::outputs::Outputs;
+use crate::sample::Sample;
+use crate::survey::{self, Survey};
+use crate::{findings, index};
+
+/// A reduce under way.
+#[derive(Debug)]
+pub struct Stages {
+    config: Config,
+    corpus: Corpus,
+    run: RunName,
+    place: Place,
+    outputs: Outputs,
+    checkpoint: Checkpoint,
+    stopwatch: Stopwatch,
+}
+
+/// Centroids, and what led to them.
+#[derive(Debug)]
+pub struct Clustering {
+    centroids: Arc<Centroids>,
+    clusters: ClustersRecord,
+    lowered: Option<String>,
+    /// The sample, where it was drawn just now.
+    sample: Option<Sample>,
+}
+
+impl Stages {
+    /// Begins, or takes up what is there.
+    ///
+    /// # Errors
+    /// The run's folder belongs to another question, or the store fails.
+    pub async fn begin(config: &Config, corpus: &Corpus, run: &RunName, place: Place) -> Result<Self, Failure> {
+        let peak = config.compute(|| Ok(crate::meter::peak_operations())).await?;
+        let meter = corpus.meter().clone();
+        Ok(Self {
+            checkpoint: Checkpoint::open(config, corpus, run).await?,
+            outputs: Outputs::new(corpus.store().clone(), run.clone(), meter.clone()),
+            stopwatch: Stopwatch::start(config.threads, peak, meter),
+            config: config.clone(),
+            corpus: corpus.clone(),
+            run: run.clone(),
+            place,
+        })
+    }
+
+    /// Draws the sample and clusters it.
+    ///
+    /// # Errors
+    /// A shard cannot be read, k-means fails, or the store does.
+    pub async fn cluster(&mut self) -> Result<Clustering, Failure> {
+        if let Some(Clustered { output, clusters, lowered }) = self.checkpoint.clustered().await? {
+            let key = layout::in_run(&self.run, run_file::CENTROIDS);
+            let values = centroids::read(self.corpus.store(), &key, self.corpus.dim()).await?;
+            self.outputs.keep(output);
+            return Ok(Clustering {
+                centroids: Arc::new(matrix(values, &self.corpus)?),
+                clusters,
+                lowered,
+                sample: None,
+            });
+        }
+        let sample = self.draw().await?;
+        let work = Survey::make(&self.config, &self.corpus, sample);
+        let Survey { sample, fit, requested } = self.stopwatch.stage("k-means", self.corpus.num_rows(), work).await?;
+        let (found, sample_rows) = (fit.centroids.len(), sample.rows.len());
+        let clusters = ClustersRecord { requested, found, sample_rows };
+        let (centroids, lowered) = (Arc::new(fit.centroids), fit.lowered.map(|lowered| lowered.to_string()));
+        // From here on the objects of a finished run may be replaced; until here it stays what it was. Its page, which is
+        // drawn only where there is none, goes first.
+        self.corpus.store().delete(&layout::in_run(&self.run, run_file::REPORT)).await?;
+        self.corpus.store().delete(&layout::in_run(&self.run, run_file::RECORD)).await?;
+        let output = self.outputs.put(run_file::CENTROIDS, survey::encode_centroids(&centroids)?).await?;
+        let clustered = Clustered { output, clusters: clusters.clone(), lowered: lowered.clone() };
+        self.checkpoint.finish_clustering(clustered).await?;
+        Ok(Clustering { centroids, clusters, lowered, sample: Some(sample) })
+    }
+
+    async fn draw(&mut self) -> Result<Sample, Failure> {
+        let work = survey::draw(&self.config, &self.corpus);
+        self.stopwatch.stage("sample", self.corpus.num_rows(), work).await
+    }
+
+    /// Labels every document, and finds what topics there are and how they change.
+    ///
+    /// # Errors
+    /// A shard cannot be read or has changed, the scratch folder is full, or the store fails.
+    pub async fn label(&mut self, clustering: &mut Clustering) -> Result<(Labelling, Labelled), Failure> {
+        let (num_rows, centroids) = (self.corpus.num_rows(), Arc::clone(&clustering.centroids));
+        let is_streamed = index::is_streamed(&self.config.index_plan(num_rows, centroids.dim(), centroids.len())?);
+        if let Some((labelled, rows)) = self.checkpoint.labelled().await?.filter(|_| is_streamed) {
+            let given = (centroids, self.place.clone());
+            let work = Labelling::again(&self.config, &self.corpus, &self.run, given, &rows);
+            let labelling = self.stopwatch.stage("sort", num_rows, work).await?;
+            labelled.outputs.iter().for_each(|output| self.outputs.keep(output.clone()));
+            return Ok((labelling, labelled));
+        }
+        let sample = match clustering.sample.take() {
+            Some(sample) => sample,
+            None => self.draw().await?,
+        };
+        let question = Question { sample, centroids, place: self.place.clone() };
+        let num_earlier = self.outputs.len();
+        let work = Labelling::make(&self.config, &self.corpus, question, &mut self.outputs);
+        let (labelling, counts) = self.stopwatch.stage("labels", num_rows, work).await?;
+        let work = findings::make(&self.config, &self.corpus, &counts, clustering.lowered.as_deref());
+        let findings = self.stopwatch.stage("findings", num_rows, work).await?;
+        self.outputs.put(run_file::TOPICS, encode_topics(&findings.topics)?).await?;
+        self.outputs.put(run_file::TIMELINE, encode_timeline(&findings.timeline)?).await?;
+        let labelled = Labelled {
+            outputs: self.outputs.since(num_earlier),
+            rows: self.checkpoint.put_rows(labelling.encode_rows()).await?,
+            inertia: counts.inertia,
+            recall: index::recall(&labelling),
+            periods: findings.periods,
+            notes: findings.notes,
+        };
+        self.checkpoint.finish_labelling(labelled.clone()).await?;
+        Ok((labelling, labelled))
+    }
+
+    /// Searches for the lonely and writes the index, side by side where the index is not built in memory.
+    ///
+    /// # Errors
+    /// The search or FAISS fails, a shard cannot be read, or the store fails.
+    pub async fn conclude(
+        &mut self,
+        mut labelling: Labelling,
+        labelled: &Labelled,
+    ) -> Result<(LonelyRecord, IndexRecord), Failure> {
+        if !index::is_streamed(&labelling.plan) {
+            let lonely = self.lonely(&labelling).await?;
+            return Ok((lonely, self.build_index(&mut labelling).await?));
+        }
+        if self.checkpoint.index().await?.is_some() || self.checkpoint.lonely().await?.is_some() {
+            let lonely = self.lonely(&labelling).await?;
+            return Ok((lonely, self.index(&labelling, labelled).await?));
+        }
+        let (config, corpus) = (&self.config, &self.corpus);
+        let upload = self.outputs.begin(run_file::INDEX);
+        let both = async {
+            tokio::try_join!(
+                lonely_list::make(config, corpus, &labelling),
+                index::write(config, corpus, &labelling, upload)
+            )
+        };
+        let (lonely, output) = self.stopwatch.stage("lonely and index", corpus.num_rows(), both).await?;
+        self.outputs.remember(output.clone());
+        let record = index::record(&labelling.plan, labelled.recall);
+        self.checkpoint.finish_index(WrittenIndex { output, record: record.clone() }).await?;
+        Ok((self.put_lonely(&lonely, &labelling).await?, record))
+    }
+
+    async fn lonely(&mut self, labelling: &Labelling) -> Result<LonelyRecord, Failure> {
+        if let Some(ListedLonely { output, record }) = self.checkpoint.lonely().await? {
+            self.outputs.keep(output);
+            return Ok(record);
+        }
+        let work = lonely_list::make(&self.config, &self.corpus, labelling);
+        let lonely = self.stopwatch.stage("lonely", self.corpus.num_rows(), work).await?;
+        self.put_lonely(&lonely, labelling).await
+    }
+
+    async fn put_lonely(&mut self, lonely: &LonelyList, labelling: &Labelling) -> Result<LonelyRecord, Failure> {
+        self.stopwatch.certificate(&lonely.certificate);
+        let (table, record) = (encode_lonely(&lonely.table(labelling))?, lonely.record(labelling));
+        let output = self.outputs.put(run_file::LONELY, table).await?;
+        self.checkpoint.finish_lonely(ListedLonely { output, record: record.clone() }).await?;
+        Ok(record)
+    }
+
+    async fn index(&mut self, labelling: &Labelling, labelled: &Labelled) -> Result<IndexRecord, Failure> {
+        if let Some(WrittenIndex { output, record }) = self.checkpoint.index().await? {
+            self.outputs.keep(output);
+            return Ok(record);
+        }
+        let work = index::write(&self.config, &self.corpus, labelling, self.outputs.begin(run_file::INDEX));
+        let output = self.stopwatch.stage("index", self.corpus.num_rows(), work).await?;
+        self.outputs.remember(output.clone());
+        let record = index::record(&labelling.plan, labelled.recall);
+        self.checkpoint.finish_index(WrittenIndex { output, record: record.clone() }).await?;
+        Ok(record)
+    }
+
+    async fn build_index(&mut self, labelling: &mut Labelling) -> Result<IndexRecord, Failure> {
+        let num_rows = self.corpus.num_rows();
+        let work = index::build(&self.config, &self.corpus, labelling, &mut self.outputs);
+        self.stopwatch.stage("index", num_rows, work).await
+    }
+
+    /// Writes the measurements and returns the run's record, which is to be written last.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn finish(
+        self,
+        clustering: Clustering,
+        labelled: Labelled,
+        (lonely, index): (LonelyRecord, IndexRecord),
+    ) -> Result<RunRecord, Failure> {
+        let measurements = self.stopwatch.encode();
+        self.corpus.store().put(&layout::in_run(&self.run, run_file::MEASUREMENTS), measurements).await?;
+        Ok(RunRecord {
+            format: FORMAT,
+            run: self.run.to_string(),
+            vectors_of: self.corpus.model().to_string(),
+            manifest_sha256: self.corpus.manifest_sha256().to_owned(),
+            parameters: self.config.settings,
+            rows: self.corpus.num_rows() as u64,
+            dim: self.corpus.dim(),
+            inertia: labelled.inertia,
+            clusters: clustering.clusters,
+            index,
+            lonely,
+            periods: labelled.periods,
+            notes: labelled.notes,
+            outputs: self.outputs.finish(),
+        })
+    }
+}
+
+fn matrix(values: Vec<f32>, corpus: &Corpus) -> Result<Centroids, ReduceError> {
+    let shape = (values.len() / corpus.dim(), corpus.dim());
+    let vectors = Array2::from_shape_vec(shape, values).map_err(|error| ReduceError::stage("k-means", error))?;
+    Ok(Centroids::new(vectors))
+}
