@@ -35,6 +35,12 @@ pub(super) trait Steps {
     /// [`FitError`] if the engine fails.
     fn step(&mut self, num_rows: usize, reach: Reach) -> Result<f64, FitError>;
 
+    /// Takes a step over the whole sample that is labelled already, by [`assign`](crate::assign::assign).
+    ///
+    /// # Errors
+    /// [`FitError`] if the engine fails.
+    fn step_labelled(&mut self, labels: &[i32]) -> Result<(), FitError>;
+
     /// Returns the centroids, `[k, dim]`.
     fn centroids(&self) -> ArrayView2<'_, f32>;
 }
@@ -77,6 +83,11 @@ impl Steps for LinfaSteps<'_> {
         };
         self.centroids.assign(model.centroids());
         Ok(f64::from(model.inertia()) * num_rows as f64)
+    }
+
+    fn step_labelled(&mut self, _: &[i32]) -> Result<(), FitError> {
+        // It labels by itself or not at all.
+        self.step(self.sample.nrows(), Reach::All).map(drop)
     }
 
     fn centroids(&self) -> ArrayView2<'_, f32> {

@@ -1,32 +1,54 @@
 //! K-means on matrix products over a growing batch.
 //!
 //! Each row of the batch counts once, with the label it had last: a step labels the rows, moves the changed ones from
-//! sum to sum, and each centroid to the mean of its rows. A centroid without rows stays where it is.
+//! sum to sum, and each centroid to the mean of its rows. A centroid without rows stays where it is. A row whose
+//! centroid leads by far more than it and its neighbours have moved since keeps its label unseen.
 //!
 //! Invariant: a step's result does not depend on the number of threads. Each centroid is summed by one task, in
 //! float64, in the order of its rows, and rounded once.
 //!
-//! Method: nested mini-batch k-means, Newling and Fleuret 2016, without its bounds.
+//! Method: nested mini-batch k-means, Newling and Fleuret 2016; the lead is Hamerly's bound (2010), kept among
+//! neighbours and loosely.
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::engine::{Reach, Steps};
 use super::members::Members;
-use super::nearest::{NEIGHBOURS, Nearest, among_all, among_neighbours};
+use super::nearest::{NEIGHBOURS, among_all, among_neighbours, neighbours};
 use super::{Centroids, FitError};
-use crate::matrix::{CHUNK_ROWS, squared_norm};
+use crate::matrix::{squared_norm, squared_norms};
+
+/// The part of the centroids' shifts that is taken from a row's lead.
+///
+/// All of it would be a bound, which is seldom needed: in many dimensions a shift is nearly orthogonal to the way to a
+/// row. With 400 clusters of 35,709 abstracts of 384 dimensions, 1, 0.25 and 0.12 ended at inertias of 16,480, 16,480 and
+/// 16,485 after 1.4, 1.2 and 1.2 s of one core; with 100 at 18,582, 18,581 and 18,585 after 0.78, 0.50 and 0.57 s (means of
+/// six seeds); without leads it took 1.6 and 0.75 s. The schedule compares all rows with all centroids in the end.
+const SHIFT_SHARE: f32 = 0.25;
 
 /// Centroids in the making.
 pub(super) struct MatrixSteps<'a> {
     sample: ArrayView2<'a, f32>,
     centroids: Centroids,
-    labels: Vec<u32>,
-    /// The sum of the squared norms of the rows that have labels.
+    /// How far each centroid went in the last step, in L2.
+    shifts: Vec<f32>,
+    /// The rows of the batch.
+    rows: Vec<Row>,
+    /// The sum of their squared norms.
     squared_norm: f64,
     /// The sum of the rows of each label, `[k, dim]`, and their number.
     sums: Array2<f64>,
     counts: Vec<u64>,
+}
+
+/// A row of the batch.
+#[derive(Clone, Copy)]
+struct Row {
+    label: u32,
+    /// By how much the nearest of the other centroids it met is still thought to be farther; up to 0 if that is not known.
+    lead: f32,
+    squared_norm: f32,
 }
 
 /// A row that goes from one label to another, or gets its first.
@@ -40,31 +62,63 @@ struct Change {
 impl<'a> MatrixSteps<'a> {
     /// Starts from `initial`, `[k, dim]`, at least one; the sample is in standard layout.
     pub(super) fn new(sample: ArrayView2<'a, f32>, initial: Array2<f32>) -> Self {
-        let (sums, counts) = (Array2::zeros(initial.dim()), vec![0; initial.nrows()]);
+        let (sums, counts, shifts) =
+            (Array2::zeros(initial.dim()), vec![0; initial.nrows()], vec![0.0; initial.nrows()]);
         let centroids = Centroids::new(initial);
-        Self { sample, centroids, labels: Vec::new(), squared_norm: 0.0, sums, counts }
+        Self { sample, centroids, shifts, rows: Vec::new(), squared_norm: 0.0, sums, counts }
     }
 
-    /// Labels the first rows of the sample.
-    fn label(&self, num_rows: usize, reach: Reach) -> Nearest {
-        let num_known = self.labels.len();
-        if reach == Reach::All || NEIGHBOURS >= self.centroids.len() || num_known == 0 {
-            return among_all(self.sample.slice(s![..num_rows, ..]), &self.centroids);
+    /// Labels rows of the batch anew by the centroids near theirs; returns the changes.
+    fn compare_with_neighbours(&mut self) -> Vec<Change> {
+        let neighbours = neighbours(&self.centroids);
+        self.lower_leads(&neighbours);
+        let unsure = self.rows.iter().enumerate().filter(|(_, row)| row.lead <= 0.0);
+        let members = Members::new(unsure.map(|(row, state)| (row, state.label)), self.centroids.len());
+        let norm = |row: usize| self.rows[row].squared_norm;
+        let found = among_neighbours(self.sample, &members, norm, &self.centroids, &neighbours);
+        let mut changes = Vec::new();
+        for (row, nearest) in found {
+            let state = &mut self.rows[row];
+            if state.label != nearest.label {
+                changes.push(Change { row, from: Some(state.label), to: nearest.label });
+            }
+            (state.label, state.lead) = (nearest.label, nearest.lead);
         }
-        let mut nearest = among_neighbours(self.sample.slice(s![..num_known, ..]), &self.labels, &self.centroids);
-        let fresh = among_all(self.sample.slice(s![num_known..num_rows, ..]), &self.centroids);
-        nearest.labels.extend(fresh.labels);
-        nearest.score += fresh.score;
-        nearest
+        changes
     }
 
-    /// Replaces the labels; returns the changes.
-    fn relabel(&mut self, labels: Vec<u32>) -> Vec<Change> {
-        let before = self.labels.iter().copied().map(Some).chain(std::iter::repeat(None));
-        let changes = labels.iter().zip(before).enumerate();
-        let changes = changes.map(|(row, (&to, from))| Change { row, from, to });
-        let changes = changes.filter(|change| change.from != Some(change.to)).collect();
-        self.labels = labels;
+    /// Takes from each lead what the last step is thought to have taken at most.
+    fn lower_leads(&mut self, neighbours: &[Vec<usize>]) {
+        let farthest = |(label, neighbours): (usize, &Vec<usize>)| {
+            let others = neighbours.iter().filter(|&&other| other != label);
+            self.shifts[label] + others.map(|&other| self.shifts[other]).fold(0.0, f32::max)
+        };
+        let losses: Vec<f32> = neighbours.iter().enumerate().map(farthest).collect();
+        self.rows.iter_mut().for_each(|row| row.lead -= SHIFT_SHARE * losses[row.label as usize]);
+    }
+
+    /// Labels the rows from the given one on, which are new to the batch or not, by all centroids; returns the changes.
+    fn compare_with_all(&mut self, first: usize, num_rows: usize) -> Vec<Change> {
+        let labels = among_all(self.sample.slice(s![first..num_rows, ..]), &self.centroids);
+        self.relabel(first, &labels)
+    }
+
+    /// Gives labels to the rows from the given one on; returns the changes.
+    fn relabel(&mut self, first: usize, labels: &[u32]) -> Vec<Change> {
+        let num_known = self.rows.len();
+        let fresh = self.sample.slice(s![num_known..first + labels.len(), ..]);
+        let norms = fresh.axis_iter(Axis(0)).into_par_iter().map(|row| row.to_slice().map_or(0.0, squared_norm));
+        let norms: Vec<f64> = norms.collect();
+        self.squared_norm += norms.iter().sum::<f64>();
+        self.rows.extend(norms.iter().map(|&norm| Row { label: 0, lead: 0.0, squared_norm: norm as f32 }));
+        let mut changes = Vec::new();
+        for ((row, state), &to) in self.rows.iter_mut().enumerate().skip(first).zip(labels) {
+            let from = (row < num_known).then_some(state.label);
+            if from != Some(to) {
+                changes.push(Change { row, from, to });
+            }
+            (state.label, state.lead) = (to, 0.0);
+        }
         changes
     }
 
@@ -84,26 +138,46 @@ impl<'a> MatrixSteps<'a> {
         });
     }
 
-    /// Returns the mean of each centroid's rows, and the centroid itself where it has none.
-    fn means(&self) -> Array2<f32> {
+    /// Returns the inertia of the batch by its labels: a matter of the sums alone.
+    fn inertia(&self) -> f64 {
+        let clusters = self.centroids.vectors().into_iter().zip(&self.sums);
+        let products: f64 = clusters.map(|(&centroid, sum)| f64::from(centroid) * sum).sum();
+        let norms = self.centroids.squared_norms().iter().zip(&self.counts);
+        let norms: f64 = norms.map(|(norm, &count)| norm * count as f64).sum();
+        (self.squared_norm - 2.0 * products + norms).max(0.0)
+    }
+
+    /// Moves each centroid to the mean of its rows, if it has any.
+    fn move_to_means(&mut self) {
         let mut means = self.centroids.vectors().to_owned();
         for ((mut mean, sums), &count) in means.rows_mut().into_iter().zip(self.sums.rows()).zip(&self.counts) {
             if count > 0 {
                 mean.zip_mut_with(&sums, |mean, sum| *mean = (sum / count as f64) as f32);
             }
         }
-        means
+        let differences = &means - &self.centroids.vectors();
+        self.shifts = squared_norms(differences.view()).into_iter().map(|norm| norm.sqrt() as f32).collect();
+        self.centroids = Centroids::new(means);
     }
 }
 
 impl Steps for MatrixSteps<'_> {
     fn step(&mut self, num_rows: usize, reach: Reach) -> Result<f64, FitError> {
-        self.squared_norm += sum_of_squares(self.sample.slice(s![self.labels.len()..num_rows, ..]));
-        let nearest = self.label(num_rows, reach);
-        let changes = self.relabel(nearest.labels);
+        let num_known = if reach == Reach::All || NEIGHBOURS >= self.centroids.len() { 0 } else { self.rows.len() };
+        let mut changes = if num_known > 0 { self.compare_with_neighbours() } else { Vec::new() };
+        changes.extend(self.compare_with_all(num_known, num_rows));
         self.account(&changes);
-        self.centroids = Centroids::new(self.means());
-        Ok((self.squared_norm - 2.0 * nearest.score).max(0.0))
+        let inertia = self.inertia();
+        self.move_to_means();
+        Ok(inertia)
+    }
+
+    fn step_labelled(&mut self, labels: &[i32]) -> Result<(), FitError> {
+        let labels: Vec<u32> = labels.iter().map(|&label| label as u32).collect();
+        let changes = self.relabel(0, &labels);
+        self.account(&changes);
+        self.move_to_means();
+        Ok(())
     }
 
     fn centroids(&self) -> ArrayView2<'_, f32> {
@@ -116,14 +190,6 @@ fn add(sums: &mut [f64], sample: ArrayView2<'_, f32>, row: usize, change: impl F
     // Slices, not ndarray's iterators: with those a pass took half as long again.
     let values = sample.row(row).to_slice().expect("rows of a matrix in standard layout");
     sums.iter_mut().zip(values).for_each(|(sum, &value)| change(sum, f64::from(value)));
-}
-
-/// Returns the sum of all squared norms, the same on any number of threads.
-fn sum_of_squares(rows: ArrayView2<'_, f32>) -> f64 {
-    let norm = |row: ndarray::ArrayView1<'_, f32>| row.to_slice().map_or(0.0, squared_norm);
-    let chunks = rows.axis_chunks_iter(Axis(0), CHUNK_ROWS).into_par_iter();
-    let sums: Vec<f64> = chunks.map(|rows| rows.rows().into_iter().map(norm).sum()).collect();
-    sums.iter().sum()
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Turns a sample of vectors into centroids: mini-batch k-means on matrix products.
 //!
-//! [`fit()`] runs one schedule for either [`KmeansEngine`]: k-means++ seeding, mini-batches in hash order, passes over the
-//! whole sample until they stop paying, repair of empty clusters, canonical order. The engine of ours
-//! ([`MatrixKMeans`]) stands behind linfa's trait (`FitWith`) and takes the same steps as linfa's own,
-//! batch by batch; only the arithmetic differs.
+//! [`fit()`] runs one schedule for either [`KmeansEngine`]: k-means++ seeding, batches in hash order that double, steps
+//! over the whole sample until they stop paying, repair of empty clusters, canonical order. A step means the same to
+//! both engines; ours does it by matrix products, and compares rows that have a label with the centroids near theirs.
 //!
 //! Invariants: the centroids are a function of the sample, the parameters and the kind of CPU, whatever the number of
 //! threads. Each has at least one member in the sample by the scoring of [`crate::assign`]; a row scores the same in

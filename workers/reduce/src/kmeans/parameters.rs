@@ -19,13 +19,13 @@ pub struct Params {
     pub seed: u64,
     /// Who does the arithmetic.
     pub engine: KmeansEngine,
-    /// Rows in the first mini-batch, at least 1; each further one holds the one before and as many rows again.
+    /// Rows in the first mini-batch, at least; each further one holds the one before and as many rows again.
     pub batch_rows: usize,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { clusters: MAX_CLUSTERS, seed: 42, engine: KmeansEngine::Matrix, batch_rows: 8_192 }
+        Self { clusters: MAX_CLUSTERS, seed: 42, engine: KmeansEngine::Matrix, batch_rows: 4_096 }
     }
 }
 
