@@ -15,12 +15,12 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
@@ -200,12 +200,43 @@ impl TableReader {
     /// # Errors
     /// [`TableError::Column`] where a column is absent or of another type; [`TableError::Unreadable`].
     pub async fn read(&self, store: &Store, expected: &SchemaRef) -> Result<RecordBatch, TableError> {
+        self.read_selected(store, expected, self.footer.clone(), None).await
+    }
+
+    /// Reads the rows at `rows`, which ascend, of the columns of `expected`: no more of the file than the pages that hold
+    /// them, where it has an index of its pages.
+    ///
+    /// # Errors
+    /// As [`TableReader::read`].
+    pub async fn read_at(
+        &self,
+        store: &Store,
+        expected: &SchemaRef,
+        rows: &[usize],
+    ) -> Result<RecordBatch, TableError> {
+        let options = ArrowReaderOptions::default().with_offset_index_policy(PageIndexPolicy::Optional);
+        let footer = ArrowReaderMetadata::load_async(&mut self.source.clone(), options).await;
+        let footer = footer.map_err(|error| from_parquet(store, &self.key, error))?;
+        let selection = RowSelection::from_consecutive_ranges(rows.iter().map(|&row| row..row + 1), self.num_rows());
+        self.read_selected(store, expected, footer, Some(selection)).await
+    }
+
+    async fn read_selected(
+        &self,
+        store: &Store,
+        expected: &SchemaRef,
+        footer: ArrowReaderMetadata,
+        selection: Option<RowSelection>,
+    ) -> Result<RecordBatch, TableError> {
         self.check_columns(expected)?;
         let names = expected.fields().iter().map(|field| field.name().as_str());
-        let mask = ProjectionMask::columns(self.footer.metadata().file_metadata().schema_descr(), names);
+        let mask = ProjectionMask::columns(footer.metadata().file_metadata().schema_descr(), names);
         let unreadable = |error| from_parquet(store, &self.key, error);
-        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.source.clone(), self.footer.clone());
-        let builder = builder.with_projection(mask).with_batch_size(self.num_rows().max(1));
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.source.clone(), footer);
+        builder = builder.with_projection(mask).with_batch_size(self.num_rows().max(1));
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
         let stream = builder.build().map_err(unreadable)?;
         let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(unreadable)?;
         let stored = batches.first().map_or_else(|| Arc::clone(expected), RecordBatch::schema);

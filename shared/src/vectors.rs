@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Schema, SchemaRef};
 use bytes::Bytes;
 use object_store::path::Path;
@@ -262,8 +262,24 @@ impl VectorShard {
 
     async fn decode_vectors(&self, store: &Store) -> Result<Vectors, TableError> {
         let batch = self.reader.read(store, &Arc::new(Schema::new(vec![field(self.dim)]))).await?;
+        Ok(self.vectors_of(&batch))
+    }
+
+    /// Reads the vectors at `rows`, which ascend, and checks them against nothing.
+    ///
+    /// # Errors
+    /// [`TableError`] for a shard that is unreadable, or has fewer rows.
+    pub async fn read_vectors_at(&self, store: &Store, rows: &[usize]) -> Result<Vectors, TableError> {
+        let batch = self.reader.read_at(store, &Arc::new(Schema::new(vec![field(self.dim)])), rows).await?;
+        if batch.num_rows() != rows.len() {
+            return Err(self.content(format!("{} rows were read, expected {}", batch.num_rows(), rows.len())));
+        }
+        Ok(self.vectors_of(&batch))
+    }
+
+    fn vectors_of(&self, batch: &RecordBatch) -> Vectors {
         let values = batch.column(0).as_fixed_size_list().values().as_primitive::<Float32Type>().clone();
-        Ok(Vectors { dim: self.dim, values })
+        Vectors { dim: self.dim, values }
     }
 
     /// Reads the documents without their vectors.

@@ -17,3 +17,4 @@ pub mod s3_server;
 pub mod sample_corpus;
 pub mod skipped;
 pub mod synthetic;
+pub mod tampered_store;

@@ -160,6 +160,14 @@ pub enum ReduceError {
         /// The first shard's.
         expected: usize,
     },
+    /// A shard that somebody changed meanwhile.
+    #[error("{key}: row {row} is not what it was when the reduce began; let shards be until it ends, and reduce again")]
+    Changed {
+        /// The shard.
+        key: String,
+        /// The row's place in it.
+        row: usize,
+    },
     /// More memory is needed than was allowed.
     #[error("--memory: found {found} MiB, this corpus needs {needed} MiB")]
     Memory {
@@ -214,7 +222,7 @@ impl Classify for ReduceError {
             | Self::SeveralModels { .. }
             | Self::Memory { .. } => Exit::Configuration,
             Self::MissingShards { .. } | Self::ScratchSpace { .. } | Self::System { .. } => Exit::Retry,
-            Self::BadShards { .. } | Self::Dimension { .. } | Self::Stage { .. } => Exit::Data,
+            Self::BadShards { .. } | Self::Dimension { .. } | Self::Changed { .. } | Self::Stage { .. } => Exit::Data,
         }
     }
 }

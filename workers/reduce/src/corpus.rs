@@ -11,7 +11,7 @@ use std::{fmt, panic};
 use arrow::array::StringArray;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::layout::{self, ModelName};
@@ -252,6 +252,34 @@ impl Corpus {
         Ok(ids.into_iter().flatten().collect())
     }
 
+    /// Reads the vectors of `rows` (global, ascending) in their order, `[rows, dim]`, and little else of their shards.
+    ///
+    /// They are held to nothing: whoever asks compares them with what the whole shards showed.
+    ///
+    /// # Errors
+    /// [`TableError`] for a shard that cannot be read any more.
+    pub async fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, TableError> {
+        let read = futures::stream::iter(self.by_shard(rows.iter().copied()))
+            .map(|(shard, rows)| async move { self.shards[shard].read_vectors_at(&self.store, &rows.places).await })
+            .buffered(SHARDS_AHEAD);
+        let of_shards: Vec<Vectors> = read.try_collect().await?;
+        let mut vectors = Array2::zeros((rows.len(), self.dim()));
+        let read = of_shards.iter().flat_map(|vectors| (0..vectors.len()).map(|row| vectors.row(row)));
+        for (mut place, vector) in vectors.outer_iter_mut().zip(read) {
+            place.assign(&ArrayView1::from(vector));
+        }
+        Ok(vectors)
+    }
+
+    /// Says that a global row is not what it was.
+    #[must_use]
+    pub fn changed(&self, row: usize) -> ReduceError {
+        let first_rows = self.manifest.first_rows();
+        let shard = first_rows.partition_point(|&first| first as usize <= row) - 1;
+        let key = layout::vector_shard(&self.model, shard).to_string();
+        ReduceError::Changed { key, row: row - first_rows[shard] as usize }
+    }
+
     fn by_shard(&self, rows: impl IntoIterator<Item = usize>) -> BTreeMap<usize, RowsOfShard> {
         let first_rows = self.manifest.first_rows();
         let mut by_shard: BTreeMap<usize, RowsOfShard> = BTreeMap::new();
@@ -358,6 +386,10 @@ impl VectorSource for CorpusSource {
             }
         }
         Ok(())
+    }
+
+    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, TableError> {
+        self.handle.block_on(self.corpus.vectors(rows))
     }
 
     fn ids(&self, rows: &[usize]) -> Result<Vec<String>, TableError> {

@@ -35,10 +35,11 @@ pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Re
     let max_operations = if config.lonely_exhaustive { u64::MAX } else { MAX_OPERATIONS };
     let (neighbours, want) = (config.settings.lonely_k, config.settings.lonely);
     let settings = Settings { neighbours, want, max_operations, ..Settings::default() };
-    let (lists, centroids) = (Arc::clone(&labelling.lists), Arc::clone(&labelling.centroids));
+    let (lists, centroids, asked) = (Arc::clone(&labelling.lists), Arc::clone(&labelling.centroids), corpus.clone());
     let found = config
         .compute(move || {
-            search(&source, &lists, &bounds, centroids.vectors(), &|row| !short[row], settings).map_err(failure)
+            let found = search(&source, &lists, &bounds, centroids.vectors(), &|row| !short[row], settings);
+            found.map_err(|error| failure(error, &asked))
         })
         .await?;
     let Lonely { entries, neighbours, certificate } = found;
@@ -49,8 +50,9 @@ pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Re
     Ok(LonelyList { certificate, neighbours, entries, documents })
 }
 
-fn failure(error: LonelyError<TableError>) -> Failure {
+fn failure(error: LonelyError<TableError>, corpus: &Corpus) -> Failure {
     match error {
+        LonelyError::Changed { row } => corpus.changed(row).into(),
         LonelyError::Source(error) | LonelyError::Ids(error) => Failure::new(error.exit(), error),
         LonelyError::Lists(error) => error.into(),
         cost @ LonelyError::Cost { .. } => Failure::new(cost.exit(), cost),

@@ -117,6 +117,7 @@ fn memory_bytes(named: Option<&str>) -> Result<u64, Failure> {
 }
 
 fn main() -> ExitCode {
+    memory::return_what_is_freed();
     let arguments = Arguments::parse();
     telemetry::init(arguments.log_format.unwrap_or_else(LogFormat::for_worker));
     match run(arguments) {
@@ -147,7 +148,7 @@ async fn work(config: Config, store: &str) -> Result<(), Failure> {
     tokio::select! {
         done = strata_reduce::run(config, store) => done.map(drop),
         () = interruptions.asked() => {
-            Err(Failure::new(Exit::Retry, "stopped by a signal; a reduce that was not finished begins anew"))
+            Err(Failure::new(Exit::Retry, "stopped by a signal; the same command goes on after the last finished stage"))
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::meter::Meter;
 use crate::naming::TopicName;
 use crate::outputs::Outputs;
 use crate::recall::Recall;
-use crate::sample::{Roll, Sample};
+use crate::sample::{Roll, Sample, SampleError};
 
 use counting::Counting;
 use gathering::{Gathering, Measured};
@@ -141,6 +141,7 @@ type LabelSender = mpsc::Sender<(usize, Vec<u8>)>;
 
 /// The second pass under way.
 struct Pass {
+    corpus: Corpus,
     centroids: Arc<Centroids>,
     roll: Roll,
     sample: Option<Sample>,
@@ -159,6 +160,7 @@ impl Pass {
         let of_search = (num_rows, config.settings.lonely_k);
         let measured = Measured::new(&sample, &centroids, &plan, of_search, meter.clone());
         Ok(Self {
+            corpus: corpus.clone(),
             gathering: Gathering::new(&centroids, num_rows, place, Some(measured))?,
             inertia: Inertia::default(),
             progress: Progress::start("label", "documents", num_rows as u64),
@@ -208,7 +210,10 @@ impl Pass {
     fn assign(&mut self, rows: &ShardRows) -> Result<Assigned, Failure> {
         for row in 0..rows.vectors.len() {
             let called = self.roll.call(rows.ids.value(row), (rows.first_row + row) as u64, rows.vectors.row(row));
-            called.map_err(|error| ReduceError::stage("label", error))?;
+            called.map_err(|error| match error {
+                SampleError::Changed { row } => self.corpus.changed(row as usize),
+                other => ReduceError::stage("label", other),
+            })?;
         }
         let assigned = assign_metered(rows.matrix(), &self.centroids, &self.meter);
         self.inertia.add(&assigned);
