@@ -139,6 +139,8 @@ fn denies_access(error: &object_store::Error) -> bool {
 #[derive(Debug, Clone)]
 pub struct Store {
     url: String,
+    /// Where a directory store is.
+    folder: Option<PathBuf>,
     objects: Arc<dyn ObjectStore>,
 }
 
@@ -173,13 +175,14 @@ impl Store {
 
     /// Wraps a store that is already open, such as one in memory or one that injects faults.
     pub fn new(url: impl Into<String>, objects: Arc<dyn ObjectStore>) -> Self {
-        Self { url: url.into(), objects }
+        Self { url: url.into(), folder: None, objects }
     }
 
     fn open_directory(url: &str, path: &std::path::Path) -> Result<Self, StoreError> {
         let path = path.canonicalize().map_err(|error| unusable(url, &error))?;
         let objects = LocalFileSystem::new_with_prefix(&path).map_err(|source| open_error(url, source))?;
-        Ok(Self::new(path.display().to_string(), Arc::new(objects.with_fsync(true))))
+        let store = Self::new(path.display().to_string(), Arc::new(objects.with_fsync(true)));
+        Ok(Self { folder: Some(path), ..store })
     }
 
     fn open_url(url: &str) -> Result<Self, StoreError> {
@@ -204,6 +207,22 @@ impl Store {
         let settings = variables.filter(|(name, _)| name.starts_with("AWS_"));
         let (objects, prefix) = object_store::parse_url_opts(url, settings).map_err(failed)?;
         Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))))
+    }
+
+    /// Removes what killed writers have left under `folder` in a directory: files called `key#1` that became no object.
+    ///
+    /// A writer that is at work there loses its object, and is told so. Other stores show no such thing: a rule of theirs
+    /// ends uploads that nobody completes.
+    pub fn remove_staging(&self, folder: &Path) {
+        let Some(root) = &self.folder else { return };
+        for file in files_under(&root.join(folder.as_ref())) {
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let number = name.rsplit_once('#').map(|(_, number)| number);
+            if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())) {
+                let removed = std::fs::remove_file(&file).is_ok();
+                tracing::info!(file = %file.display(), removed, "a killed writer left a part of an object");
+            }
+        }
     }
 
     /// Returns the store's URL without credentials.
@@ -413,6 +432,17 @@ impl Store {
 }
 
 /// Returns the directory that `url` means, or `None` where it means something else.
+/// The files in a folder and in those within it; what cannot be read has none.
+fn files_under(folder: &std::path::Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_under(&entry.path()),
+            _ => vec![entry.path()],
+        })
+        .collect()
+}
+
 fn directory(url: &str) -> Result<Option<PathBuf>, StoreError> {
     match Url::parse(url) {
         Ok(parsed) if parsed.scheme() == "file" => {

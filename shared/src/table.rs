@@ -20,7 +20,9 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
@@ -33,6 +35,9 @@ pub const FORMAT_KEY: &str = "strata.format";
 
 /// The column of every table that holds vectors.
 pub const VECTOR_COLUMN: &str = "vector";
+
+/// Rows that are decoded at once: as few as take little beside the whole that they become.
+const BATCH_ROWS: usize = 1024;
 
 /// Text columns compress about 3:1 at this level, faster than a disk takes them.
 const ZSTD_LEVEL: i32 = 3;
@@ -176,10 +181,20 @@ impl TableReader {
     /// Returns the bytes that the columns take as stored of which `chosen` holds.
     #[must_use]
     pub fn stored_bytes(&self, chosen: impl Fn(&str) -> bool) -> u64 {
-        let groups = self.footer.metadata().row_groups().iter();
-        let columns = groups.flat_map(RowGroupMetaData::columns);
-        let chosen = columns.filter(|column| column.column_path().parts().first().is_some_and(|root| chosen(root)));
-        chosen.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).sum()
+        self.columns(chosen).map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).sum()
+    }
+
+    /// Returns the bytes that the columns of which `chosen` holds take once they are decompressed.
+    ///
+    /// The writer's dictionaries of texts that repeat are counted once, however often they are referred to.
+    #[must_use]
+    pub fn unpacked_bytes(&self, chosen: impl Fn(&str) -> bool) -> u64 {
+        self.columns(chosen).map(|column| u64::try_from(column.uncompressed_size()).unwrap_or(0)).sum()
+    }
+
+    fn columns(&self, chosen: impl Fn(&str) -> bool) -> impl Iterator<Item = &ColumnChunkMetaData> {
+        let columns = self.footer.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+        columns.filter(move |column| column.column_path().parts().first().is_some_and(|root| chosen(root)))
     }
 
     /// Returns the table's schema as stored.
@@ -233,7 +248,7 @@ impl TableReader {
         let mask = ProjectionMask::columns(footer.metadata().file_metadata().schema_descr(), names);
         let unreadable = |error| from_parquet(store, &self.key, error);
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.source.clone(), footer);
-        builder = builder.with_projection(mask).with_batch_size(self.num_rows().max(1));
+        builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }

@@ -210,6 +210,12 @@ impl VectorShard {
         self.reader.stored_bytes(|column| with_documents || column == "id" || column == VECTOR_COLUMN)
     }
 
+    /// Returns the bytes that its documents take in memory, ids and vectors aside.
+    #[must_use]
+    pub fn text_bytes(&self) -> u64 {
+        self.reader.unpacked_bytes(|column| column != "id" && column != VECTOR_COLUMN)
+    }
+
     /// Reads ids and vectors, and checks them against the footer's sha256 and for unit norm.
     ///
     /// # Errors

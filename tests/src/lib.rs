@@ -13,6 +13,7 @@ pub mod objects;
 pub mod planted_run;
 pub mod private_mount;
 pub mod process_group;
+pub mod reduce_runs;
 pub mod s3_server;
 pub mod sample_corpus;
 pub mod skipped;

@@ -5,6 +5,7 @@ use strata_shared::measurements::{LonelyCost, Measurements, Stage};
 use super::View;
 use super::figures::{NONE, count};
 use super::text_table::{Cell, Column, Ink, render};
+use super::visible::plain;
 
 /// The name of the last stage: all of them together.
 const ALL: &str = "all";
@@ -33,7 +34,8 @@ pub fn timings(measurements: &Measurements, view: &View) -> String {
     let host = &measurements.host;
     let cpu = host.cpu.as_deref().unwrap_or(&host.architecture);
     let peak = host.peak_operations_per_second / 1e9;
-    let mut text = format!("{} threads of {cpu}, {peak:.0} GFLOP/s in large products\n\n", host.threads);
+    let (threads, cpu) = (host.threads, plain(cpu));
+    let mut text = format!("{threads} threads of {cpu}, {peak:.0} GFLOP/s in large products\n\n");
     let whole = measurements.stages.iter().find(|stage| stage.name == ALL).map_or(0.0, |stage| stage.seconds);
     let rows: Vec<Vec<Cell>> = measurements.stages.iter().map(|stage| row(stage, whole)).collect();
     text.push_str(&render(&COLUMNS, &rows, view.width, view.colour));

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use strata_reduce::faiss::IndexPlan;
-use strata_reduce::memory::Needs;
 use strata_shared::store::Store;
 use strata_tests::archive::{Archive, Plan};
 use strata_tests::objects::{self, Objects};
 use strata_tests::process_group::ProcessGroup;
+use strata_tests::reduce_runs::{least_memory, stages};
 use strata_tests::{binaries, private_mount, skipped};
 use tokio::runtime::Runtime;
 
@@ -23,9 +22,15 @@ const SHARD_ROWS: usize = 10_000;
 
 const CLUSTERS: usize = 100;
 
-/// Names that lines of the log have once a stage has begun or ended.
-const STAGES: [&str; 6] =
-    ["\"sample\"", "\"label\"", "\"findings\"", "lonely: first rows", "lonely: own cluster", "lonely and index"];
+/// What lines of the log have once a stage has begun or ended, and the stages that are finished for good by then.
+const STAGES: [(&str, &[&str]); 6] = [
+    ("\"sample\"", &[]),
+    ("\"label\"", &["k-means"]),
+    ("\"findings\"", &["k-means"]),
+    ("lonely: first rows", &["sample", "k-means", "labels", "findings"]),
+    ("lonely: own cluster", &["sample", "k-means", "labels", "findings"]),
+    ("lonely and index", &["sample", "k-means", "labels", "findings"]),
+];
 
 const LIMIT: Duration = Duration::from_mins(5);
 
@@ -79,12 +84,18 @@ fn a_reduce_killed_in_any_stage_goes_on_to_the_same_objects_and_leaves_nothing_b
     let flags = ["--scratch", scratch.to_str().unwrap()];
     finish(worker(&store, &flags));
     let expected = read(&store);
-    for stage in STAGES {
+    for (stage, finished) in STAGES {
         forget(&store);
         assert!(killed_at(worker(&store, &flags), stage), "nothing was killed at {stage:?}");
+        // What a kill in the middle of a write leaves.
+        std::fs::write(store.join("runs/mine/index.faiss#1"), "a part").unwrap();
         finish(worker(&store, &flags));
         assert_eq!(objects::differences(&expected, &read(&store)), Vec::<String>::new(), "killed at {stage:?}");
         assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0, "killed at {stage:?}");
+        let run = store.join("runs/mine");
+        assert!(!run.join("index.faiss#1").exists(), "killed at {stage:?}: a part of an object is left");
+        let done_again = stages(&run).unwrap();
+        assert!(!done_again.iter().any(|done| finished.contains(&done.as_str())), "{stage:?}: {done_again:?} again");
     }
 }
 
@@ -97,9 +108,7 @@ fn a_scratch_folder_that_fills_up_is_named_and_the_same_command_with_room_goes_o
     finish(worker(&store, &[]));
     let expected = read(&store);
     forget(&store);
-    let plan = IndexPlan::by_size(ROWS, DIM, CLUSTERS);
-    let needs = Needs::of(ROWS, DIM, SHARD_ROWS, CLUSTERS, &plan);
-    let memory = format!("{}", needs.least + needs.lists / 2);
+    let memory = format!("{}MiB", least_memory(worker(&store, &["--memory", "1MiB"])).unwrap());
     let flags = ["--memory", memory.as_str(), "--scratch", scratch.to_str().unwrap()];
     let (worker, log) = (worker(&store, &flags), folder.path().join("log"));
     let mut filling = Command::new("sh");

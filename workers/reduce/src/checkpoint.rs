@@ -4,7 +4,8 @@
 //! reads them back and compares; a stage whose objects are not what they were is done again, and all after it.
 //!
 //! Invariant: a run's folder belongs to one question. Another one under the same name is refused as long as this one is
-//! not finished, and two reduces of the same question write the same bytes, so that it does not matter who is first.
+//! not finished, and two reduces of the same question write the same bytes, so that it does not matter who is first. What
+//! was made of other vectors, as shards that were broken and have been mended, is never taken up.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use strata_shared::digest;
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord};
+use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord, RunRecord};
 use strata_shared::settings::ReduceSettings;
 use strata_shared::store::{Store, StoreError};
 
@@ -34,10 +35,19 @@ struct Question {
 struct Progress {
     format: u32,
     question: Question,
+    /// What the footers of all shards say of their contents.
+    vectors_sha256: String,
     clustered: Option<Clustered>,
     labelled: Option<Labelled>,
     lonely: Option<ListedLonely>,
     index: Option<WrittenIndex>,
+}
+
+impl Progress {
+    /// Nothing is finished.
+    const fn begin(question: Question, vectors_sha256: String) -> Self {
+        Self { format: FORMAT, question, vectors_sha256, clustered: None, labelled: None, lonely: None, index: None }
+    }
 }
 
 /// The centroids are in the store.
@@ -46,6 +56,8 @@ struct Progress {
 pub struct Clustered {
     /// `centroids.parquet`.
     pub output: OutputEntry,
+    /// The sample that they were made of, which was held to nothing when it was read.
+    pub sample_sha256: String,
     /// How clusters came out.
     pub clusters: ClustersRecord,
     /// Why they are fewer than asked for, if so.
@@ -110,7 +122,7 @@ impl Checkpoint {
             vectors_of: corpus.model().to_string(),
             parameters: config.settings.clone(),
         };
-        let begun = Progress { format: FORMAT, question, clustered: None, labelled: None, lonely: None, index: None };
+        let begun = Progress::begin(question, corpus.vectors_sha256());
         let (store, key) = (corpus.store().clone(), layout::in_run(run, run_file::UNFINISHED));
         let rows_key = layout::in_run(run, run_file::UNFINISHED_ROWS);
         let mut checkpoint = Self { store, key, rows_key, progress: begun };
@@ -126,13 +138,39 @@ impl Checkpoint {
     async fn join(&mut self, run: &RunName) -> Result<(), Failure> {
         let found = self.store.get(&self.key).await?;
         match serde_json::from_slice::<Progress>(&found) {
-            Ok(found) if found.question == self.progress.question => {
+            Ok(found) if found.question != self.progress.question => {
+                return Err(ReduceError::OtherRunUnfinished { run: run.clone() }.into());
+            }
+            Ok(found) if found.format == FORMAT && found.vectors_sha256 == self.progress.vectors_sha256 => {
                 self.progress = found;
                 tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
-                Ok(())
+                return Ok(());
             }
-            _ => Err(ReduceError::OtherRunUnfinished { run: run.clone() }.into()),
+            Ok(_) => tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors: beginning anew"),
+            Err(error) => {
+                tracing::warn!(%run, %error, "what an earlier reduce left cannot be read: beginning anew");
+            }
         }
+        Ok(self.save().await?)
+    }
+
+    /// Makes sure that nobody has taken the folder for another question; one who has finished this one may have tidied up.
+    ///
+    /// # Errors
+    /// [`ReduceError::Taken`], or the store fails.
+    pub async fn confirm(&self, run: &RunName) -> Result<(), Failure> {
+        let is_ours = match self.store.get_if_present(&self.key).await? {
+            Some(found) => {
+                serde_json::from_slice::<Progress>(&found).is_ok_and(|found| found.question == self.progress.question)
+            }
+            None => RunRecord::read_if_present(&self.store, run).await?.is_none_or(|record| {
+                let Question { manifest_sha256, vectors_of, parameters } = &self.progress.question;
+                record.manifest_sha256 == *manifest_sha256
+                    && record.vectors_of == *vectors_of
+                    && record.parameters == *parameters
+            }),
+        };
+        if is_ours { Ok(()) } else { Err(ReduceError::Taken { run: run.clone() }.into()) }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -150,6 +188,12 @@ impl Checkpoint {
     pub async fn clustered(&self) -> Result<Option<Clustered>, StoreError> {
         let Some(clustered) = &self.progress.clustered else { return Ok(None) };
         Ok(self.read(&clustered.output).await?.map(|_| clustered.clone()))
+    }
+
+    /// Tells whether the labels' stage was finished, which has confirmed the sample.
+    #[must_use]
+    pub const fn has_confirmed_sample(&self) -> bool {
+        self.progress.labelled.is_some()
     }
 
     /// Returns the labels' stage and what is known of each row, if all of its objects are as they were.
@@ -197,9 +241,8 @@ impl Checkpoint {
     /// # Errors
     /// The store fails.
     pub async fn finish_clustering(&mut self, clustered: Clustered) -> Result<(), StoreError> {
-        let question = self.progress.question.clone();
-        let clustered = Some(clustered);
-        self.progress = Progress { format: FORMAT, question, clustered, labelled: None, lonely: None, index: None };
+        let Progress { question, vectors_sha256, .. } = self.progress.clone();
+        self.progress = Progress { clustered: Some(clustered), ..Progress::begin(question, vectors_sha256) };
         self.save().await
     }
 
@@ -246,6 +289,7 @@ impl Checkpoint {
 /// # Errors
 /// The store fails.
 pub async fn remove(store: &Store, run: &RunName) -> Result<(), StoreError> {
+    store.remove_staging(&layout::run(run));
     // The rows go first: without them the checkpoint still says whose the folder is.
     store.delete(&layout::in_run(run, run_file::UNFINISHED_ROWS)).await?;
     store.delete(&layout::in_run(run, run_file::UNFINISHED)).await

@@ -116,6 +116,18 @@ pub enum ReduceError {
         /// The run.
         run: RunName,
     },
+    /// Somebody has begun another question under that name, with `--force`.
+    #[error("run {run} was begun anew by another command with other parameters; choose another --run")]
+    Taken {
+        /// The run.
+        run: RunName,
+    },
+    /// Somebody has finished the same question.
+    #[error("run {run} was finished by another command meanwhile; the same command finds it")]
+    FinishedMeanwhile {
+        /// The run.
+        run: RunName,
+    },
     /// No vectors at all.
     #[error("{store}: holds no vectors; run `strata embed` first")]
     NoVectors {
@@ -218,10 +230,14 @@ impl Classify for ReduceError {
         match self {
             Self::OtherRun { .. }
             | Self::OtherRunUnfinished { .. }
+            | Self::Taken { .. }
             | Self::NoVectors { .. }
             | Self::SeveralModels { .. }
             | Self::Memory { .. } => Exit::Configuration,
-            Self::MissingShards { .. } | Self::ScratchSpace { .. } | Self::System { .. } => Exit::Retry,
+            Self::MissingShards { .. }
+            | Self::FinishedMeanwhile { .. }
+            | Self::ScratchSpace { .. }
+            | Self::System { .. } => Exit::Retry,
             Self::BadShards { .. } | Self::Dimension { .. } | Self::Changed { .. } | Self::Stage { .. } => Exit::Data,
         }
     }

@@ -12,6 +12,7 @@ use arrow::array::StringArray;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::layout::{self, ModelName};
@@ -20,6 +21,7 @@ use strata_shared::store::Store;
 use strata_shared::table::TableError;
 use strata_shared::vectors::{VectorShard, Vectors};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use crate::config::ReduceError;
@@ -43,6 +45,8 @@ pub struct Corpus {
     manifest_sha256: String,
     model: ModelName,
     shards: Arc<Vec<VectorShard>>,
+    /// Texts are decoded shard by shard: some at once would take several times their size, and none is waited for.
+    decoding: Arc<Semaphore>,
     meter: Meter,
 }
 
@@ -126,6 +130,7 @@ impl Corpus {
             manifest_sha256,
             model,
             shards: Arc::new(Vec::new()),
+            decoding: Arc::new(Semaphore::new(1)),
             meter: Meter::default(),
         })
     }
@@ -185,6 +190,19 @@ impl Corpus {
         self.shards.first().map_or(0, VectorShard::dim)
     }
 
+    /// Returns the sha256 over what the shards' footers say of their ids and vectors.
+    #[must_use]
+    pub fn vectors_sha256(&self) -> String {
+        let contents: Vec<&str> = self.shards.iter().map(VectorShard::content_sha256).collect();
+        digest::sha256_hex(contents.concat().as_bytes())
+    }
+
+    /// Returns the bytes of the largest shard's texts, uncompressed.
+    #[must_use]
+    pub fn max_text_bytes(&self) -> u64 {
+        self.shards.iter().map(VectorShard::text_bytes).max().unwrap_or(0)
+    }
+
     /// Returns what counts the bytes read of it.
     #[must_use]
     pub const fn meter(&self) -> &Meter {
@@ -213,7 +231,12 @@ impl Corpus {
 
     async fn read_shard(&self, shard: usize, first_row: usize, columns: Columns) -> Result<ShardRows, TableError> {
         let (entry, store) = (&self.shards[shard], &self.store);
-        let documents = if columns == Columns::All { Some(entry.read_documents(store).await?) } else { None };
+        let documents = if columns == Columns::All {
+            let _turn = self.decoding.acquire().await;
+            Some(entry.read_documents(store).await?)
+        } else {
+            None
+        };
         let (ids, vectors) = match columns {
             Columns::Unchecked => entry.read_vectors_unchecked(store).await?,
             Columns::Vectors | Columns::All => entry.read_vectors(store).await?,

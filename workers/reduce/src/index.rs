@@ -89,6 +89,9 @@ fn push_rows(plan: &IndexPlan, shards: ShardStream, folder: &Path, parts: &mut P
     for rows in shards {
         let bytes: Vec<u8> = rows?.vectors.values().iter().flat_map(|value| value.to_le_bytes()).collect();
         parts.push(&bytes);
+        if parts.is_closed() {
+            break;
+        }
     }
     Ok(())
 }

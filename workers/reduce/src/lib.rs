@@ -74,7 +74,7 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
 }
 
 /// Tells whether `run` is finished, with the same parameters and all that its record names.
-async fn is_finished(config: &Config, corpus: &Corpus, run: &RunName) -> Result<bool, Failure> {
+pub(crate) async fn is_finished(config: &Config, corpus: &Corpus, run: &RunName) -> Result<bool, Failure> {
     let Some(record) = RunRecord::read_if_present(corpus.store(), run).await? else { return Ok(false) };
     let same = record.parameters == config.settings
         && record.manifest_sha256 == corpus.manifest_sha256()

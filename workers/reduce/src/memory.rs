@@ -3,7 +3,7 @@
 //! The limit decides how the work is cut, never the result. What the work takes at least is a constant and some bytes a
 //! document; the vectors by cluster are in memory where they fit besides, else in the scratch folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use strata_shared::exit::Failure;
 
@@ -11,19 +11,43 @@ use crate::config::{Config, ReduceError};
 use crate::corpus::{Corpus, SHARDS_AHEAD};
 use crate::faiss::{Design, IndexPlan};
 use crate::inverted_lists::Place;
+use crate::lonely::Settings;
+use crate::naming::{MAX_TERMS, most_texts};
 use crate::sample::sample_size;
 
-/// Programs, portions, texts that name topics, counts of terms.
+/// Programs, portions on their way, and parts of objects on theirs.
 ///
-/// With 2,710,783 documents of 384 dimensions in 400 clusters and their vectors in a scratch folder the peak is 402 MiB, 32 more
-/// than is reckoned here without it; with 50,000, MEASURED.
-const BASE_BYTES: u64 = 96 << 20;
+/// With all else as it is reckoned here, 2,710,783 documents of 384 dimensions in 400 clusters are given 486 MiB and take 430,
+/// their vectors in a scratch folder.
+const BASE_BYTES: u64 = 60 << 20;
+
+/// Products of each thread, and what the measure of the machine's peak takes.
+const THREAD_BYTES: u64 = 12 << 20;
 
 /// What stays of a row: its label, its bound, its digest, its place in the lists, and what the lonely search notes of it.
 const ROW_BYTES: u64 = 40;
 
-/// A shard in memory takes its vectors twice while they are decoded, and its texts.
-const TEXT_BYTES_PER_ROW: u64 = 1536;
+/// Copies of a shard's vectors while labels are made: of those read ahead, decoded, in work.
+const SHARD_COPIES: u64 = 3 + SHARDS_AHEAD as u64;
+
+/// Copies of a shard's texts while labels are made: of those read ahead, in work, waiting to be counted and being
+/// counted, and two more of the one that is decoded.
+const TEXT_COPIES: u64 = 5 + SHARDS_AHEAD as u64;
+
+/// One document's count of one term.
+const COUNT_BYTES: u64 = size_of::<u32>() as u64;
+
+/// A text that names a topic, mostly an abstract, and the words of it while terms are chosen.
+const NAMING_TEXT_BYTES: u64 = 2048;
+
+/// What the lonely search holds beside its candidates: the outcome of a wave of meetings.
+const WAVE_BYTES: u64 = 64 << 20;
+
+/// A candidate of the lonely search beside its vector and its nearest.
+const CANDIDATE_BYTES: u64 = 400;
+
+/// A row that is among the nearest of a candidate, and its product.
+const NEIGHBOUR_BYTES: u64 = 8;
 
 /// Blocks from this size on come from the system one by one, and go back to it when they are freed.
 ///
@@ -39,6 +63,66 @@ const ARENAS: libc::c_int = 2;
 /// Free space that a scratch folder keeps beside what is written there.
 const SCRATCH_RESERVE_BYTES: u64 = 64 << 20;
 
+/// What there is to reduce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Documents.
+    pub num_rows: usize,
+    /// Dimensions of a vector.
+    pub dim: usize,
+    /// Documents of the largest shard.
+    pub shard_rows: usize,
+    /// Bytes of the texts of the shard that has most.
+    pub shard_text_bytes: u64,
+    /// Clusters.
+    pub clusters: usize,
+    /// The neighbour by which loneliness is measured.
+    pub neighbours: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Extent {
+    /// Measures a corpus whose shards are open.
+    #[must_use]
+    pub fn of(config: &Config, corpus: &Corpus) -> Self {
+        let num_rows = corpus.num_rows();
+        Self {
+            num_rows,
+            dim: corpus.dim(),
+            shard_rows: corpus.max_shard_rows(),
+            shard_text_bytes: corpus.max_text_bytes(),
+            clusters: config.clusters(num_rows),
+            neighbours: config.settings.lonely_k,
+            threads: config.threads,
+        }
+    }
+
+    fn vector_bytes(&self) -> u64 {
+        (self.dim * size_of::<f32>()) as u64
+    }
+
+    /// The sample, and shards on their way to labels.
+    fn labelling_bytes(&self) -> u64 {
+        let sample = sample_size(self.num_rows, self.clusters) as u64 * self.vector_bytes();
+        let vectors = SHARD_COPIES * self.shard_rows as u64 * self.vector_bytes();
+        sample + vectors + TEXT_COPIES * self.shard_text_bytes
+    }
+
+    /// Texts by topic, and for each topic the documents that have each term.
+    fn naming_bytes(&self) -> u64 {
+        let texts = most_texts(self.clusters).min(self.num_rows) as u64;
+        texts * NAMING_TEXT_BYTES + (self.clusters * MAX_TERMS) as u64 * COUNT_BYTES
+    }
+
+    /// Candidates for loneliness, each with its vector as halves and its nearest.
+    fn search_bytes(&self) -> u64 {
+        let nearest = self.neighbours as u64 * NEIGHBOUR_BYTES;
+        let candidates = Settings::default().max_candidates.min(self.num_rows) as u64;
+        WAVE_BYTES + candidates * (self.vector_bytes() / 2 + CANDIDATE_BYTES + nearest)
+    }
+}
+
 /// What a reduce of one corpus takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
@@ -46,19 +130,23 @@ pub struct Needs {
     pub least: u64,
     /// The vectors by cluster.
     pub lists: u64,
+    /// The file of an index that FAISS builds.
+    pub index_file: u64,
 }
 
 impl Needs {
-    /// Reckons the needs of `num_rows` vectors of `dim` dimensions, in shards of at most `shard_rows`, in `clusters`.
+    /// Reckons the needs of a corpus whose index is planned.
+    ///
+    /// Labelling, naming and searching come one after the other; what each row leaves stays throughout.
     #[must_use]
-    pub fn of(num_rows: usize, dim: usize, shard_rows: usize, clusters: usize, plan: &IndexPlan) -> Self {
-        let vector_bytes = (dim * size_of::<f32>()) as u64;
-        let sample = sample_size(num_rows, clusters) as u64 * vector_bytes;
-        let shards = (2 + SHARDS_AHEAD) as u64 * shard_rows as u64 * (vector_bytes + TEXT_BYTES_PER_ROW);
+    pub fn of(extent: &Extent, plan: &IndexPlan) -> Self {
         let index = if plan.design() == Design::Factory { plan.index_bytes() } else { 0 };
+        let stage = extent.labelling_bytes().max(extent.naming_bytes()).max(extent.search_bytes());
+        let rows = extent.num_rows as u64 * ROW_BYTES;
         Self {
-            least: BASE_BYTES + sample + shards + index + num_rows as u64 * ROW_BYTES,
-            lists: num_rows as u64 * vector_bytes / 2,
+            least: BASE_BYTES + extent.threads as u64 * THREAD_BYTES + stage + index + rows,
+            lists: extent.num_rows as u64 * extent.vector_bytes() / 2,
+            index_file: index,
         }
     }
 }
@@ -68,19 +156,21 @@ impl Needs {
 /// # Errors
 /// [`ReduceError::Memory`] with the figure that would do, [`ReduceError::ScratchSpace`] where the folder has too little room.
 pub fn place(config: &Config, corpus: &Corpus) -> Result<Place, Failure> {
-    let (num_rows, dim) = (corpus.num_rows(), corpus.dim());
-    let clusters = config.clusters(num_rows);
-    let plan = config.index_plan(num_rows, dim, clusters)?;
-    let needs = Needs::of(num_rows, dim, corpus.max_shard_rows(), clusters, &plan);
+    let extent = Extent::of(config, corpus);
+    let plan = config.index_plan(extent.num_rows, extent.dim, extent.clusters)?;
+    let needs = Needs::of(&extent, &plan);
     let limit = config.memory_bytes;
     if limit < needs.least {
         return Err(ReduceError::Memory { found: limit >> 20, needed: needs.least.div_ceil(1 << 20) }.into());
     }
-    if limit >= needs.least + needs.lists {
+    let (folder, in_memory) = (config.scratch_folder(), limit >= needs.least + needs.lists);
+    let filed = needs.index_file + if in_memory { 0 } else { needs.lists };
+    if filed > 0 {
+        check_space(&folder, filed + SCRATCH_RESERVE_BYTES)?;
+    }
+    if in_memory {
         return Ok(Place::Memory);
     }
-    let folder = config.scratch_folder();
-    check_space(&folder, needs.lists + SCRATCH_RESERVE_BYTES)?;
     tracing::info!(folder = %folder.display(), mib = needs.lists >> 20, "vectors by cluster go to the scratch folder");
     Ok(Place::Folder(folder))
 }
@@ -115,16 +205,20 @@ pub fn cgroup_limit() -> Option<u64> {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
         match controllers {
-            // The second version; in a container its own group is the root of what it sees.
-            "" => vec![format!("/sys/fs/cgroup{path}/memory.max"), "/sys/fs/cgroup/memory.max".to_owned()],
-            "memory" => vec![
-                format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
-                "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned(),
-            ],
+            "" => limit_files("/sys/fs/cgroup", path, "memory.max"),
+            named if named.split(',').any(|controller| controller == "memory") => {
+                limit_files("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+            }
             _ => Vec::new(),
         }
     });
     files.filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok()).min()
+}
+
+/// Names the files in which a group and those around it have their limit; in a container its own is the root of what it sees.
+fn limit_files(root: &str, group: &str, file: &str) -> Vec<PathBuf> {
+    let group = Path::new(group.trim_start_matches('/'));
+    group.ancestors().map(|group| Path::new(root).join(group).join(file)).collect()
 }
 
 #[cfg(test)]
@@ -138,30 +232,24 @@ mod tests {
             || IndexPlan::by_size(num_rows, dim, clusters),
             |factory| IndexPlan::by_factory(num_rows, dim, factory).unwrap(),
         );
-        Needs::of(num_rows, dim, 10_000, clusters, &plan)
+        let (shard_rows, shard_text_bytes) = (10_000, 12_000_000);
+        Needs::of(&Extent { num_rows, dim, shard_rows, shard_text_bytes, clusters, neighbours: 5, threads: 2 }, &plan)
     }
 
     #[test]
     fn whole_archives_fit_in_four_gibibytes_with_their_vectors() {
         for (num_rows, dim, clusters) in [(2_710_783, 384, 400), (10_000_000, 128, 100)] {
-            let Needs { least, lists } = needs(num_rows, dim, clusters, None);
+            let Needs { least, lists, .. } = needs(num_rows, dim, clusters, None);
             assert!(least + lists <= 4096 * MIB, "{num_rows}: {} + {} MiB", least / MIB, lists / MIB);
         }
     }
 
     #[test]
-    fn the_least_is_a_constant_and_forty_bytes_a_document() {
-        for num_rows in [200_000, 1_000_000, 10_000_000] {
-            let least = needs(num_rows, 384, 400, None).least;
-            assert_eq!(least - num_rows as u64 * 40, needs(2_000_000, 384, 400, None).least - 2_000_000 * 40);
-        }
-    }
-
-    #[test]
-    fn the_least_of_a_text_corpus_is_four_hundred_mebibytes_and_forty_bytes_a_document() {
+    fn the_least_of_abstracts_is_four_hundred_mebibytes_and_forty_bytes_a_document() {
         for num_rows in [200_000, 2_710_783, 10_000_000] {
             let least = needs(num_rows, 384, 400, None).least;
             assert!(least <= 400 * MIB + 40 * num_rows as u64, "{num_rows}: {} MiB", least / MIB);
+            assert_eq!(least - num_rows as u64 * 40, needs(2_000_000, 384, 400, None).least - 2_000_000 * 40);
         }
     }
 
@@ -170,5 +258,32 @@ mod tests {
         let of = |index| needs(1_000_000, 384, 400, Some(index)).least;
         assert!(of("HNSW32") > of("Flat") && of("Flat") > of("IVF400,PQ48") + 1000 * MIB);
         assert!(of("IVF400,PQ48") > needs(1_000_000, 384, 400, None).least);
+        assert!(needs(1_000_000, 384, 400, Some("Flat")).index_file >= 1_000_000 * 384 * 4);
+    }
+
+    #[test]
+    fn long_texts_many_clusters_threads_and_neighbours_are_charged() {
+        let plan = IndexPlan::by_size(1_000_000, 384, 400);
+        let usual = Extent {
+            num_rows: 1_000_000,
+            dim: 384,
+            shard_rows: 10_000,
+            shard_text_bytes: 12_000_000,
+            clusters: 400,
+            neighbours: 5,
+            threads: 2,
+        };
+        let least = |extent| Needs::of(&extent, &plan).least;
+        assert!(least(Extent { shard_text_bytes: 256 * MIB, ..usual }) >= least(usual) + 1600 * MIB);
+        assert!(least(Extent { clusters: 4000, ..usual }) >= 1500 * MIB);
+        assert!(least(Extent { threads: 64, ..usual }) >= least(usual) + 700 * MIB);
+        assert!(least(Extent { neighbours: 5000, ..usual }) >= 1000 * MIB);
+    }
+
+    #[test]
+    fn the_limits_of_all_groups_around_are_looked_at() {
+        let files = limit_files("/sys/fs/cgroup", "/batch/job", "memory.max");
+        let expected = ["batch/job/", "batch/", ""].map(|group| format!("/sys/fs/cgroup/{group}memory.max"));
+        assert_eq!(files, expected.map(PathBuf::from));
     }
 }

@@ -131,13 +131,14 @@ impl Upload {
     ) -> Result<OutputEntry, Failure> {
         let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
         let making = on_blocking_thread(move || {
-            let mut parts = Parts { hasher: Sha256::new(), bytes: 0, waiting: Vec::with_capacity(PART_BYTES), sender };
-            if let Err(failure) = make(&mut parts) {
-                parts.fail(failure);
-                return Ok(None);
+            let mut parts = Parts::new(sender);
+            match make(&mut parts) {
+                Ok(()) => Ok(Some(parts.finish())),
+                Err(failure) => {
+                    parts.fail(failure);
+                    Ok(None)
+                }
             }
-            parts.flush();
-            Ok(Some((parts.bytes, digest::finish(parts.hasher))))
         });
         let waiting =
             futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
@@ -155,10 +156,31 @@ pub struct Parts {
     bytes: u64,
     /// What makes up the next part.
     waiting: Vec<u8>,
+    /// All parts are sent, or why there are no more; dropped before that, an object that breaks off must not appear.
+    is_ended: bool,
     sender: mpsc::Sender<Result<Bytes, Failure>>,
 }
 
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            self.fail(ReduceError::stage("upload", "ended early").into());
+        }
+    }
+}
+
 impl Parts {
+    fn new(sender: mpsc::Sender<Result<Bytes, Failure>>) -> Self {
+        Self { hasher: Sha256::new(), bytes: 0, waiting: Vec::with_capacity(PART_BYTES), is_ended: false, sender }
+    }
+
+    /// Sends what is left; returns the number of all bytes and their sha256.
+    fn finish(mut self) -> (u64, String) {
+        self.flush();
+        self.is_ended = true;
+        (self.bytes, digest::finish(std::mem::take(&mut self.hasher)))
+    }
+
     /// Appends bytes; they go nowhere once the store has failed, which says why itself.
     pub fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
@@ -186,7 +208,8 @@ impl Parts {
         }
     }
 
-    fn fail(self, failure: Failure) {
+    fn fail(&mut self, failure: Failure) {
+        self.is_ended = true;
         let _ = self.sender.blocking_send(Err(failure));
     }
 }

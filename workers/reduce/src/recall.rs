@@ -104,18 +104,27 @@ impl Recall {
         queries: ArrayView2<'_, f32>,
         held: &[Nearest],
     ) -> Vec<Hit> {
-        let thresholds: Vec<f32> = numbers.iter().map(|&query| held[query].threshold()).collect();
-        let mut hits = Vec::new();
+        let mut thresholds: Vec<f32> = numbers.iter().map(|&query| held[query].threshold()).collect();
+        // Of a list no more is kept than can be among the nearest: at first every row is nearer than nothing.
+        let mut nearest = vec![Nearest::default(); numbers.len()];
         let mut rows = list.rows();
         for chunk in vectors.axis_chunks_iter(Axis(0), CHUNK_ROWS) {
             let products = product_transposed(chunk, queries);
             for (products, row) in products.outer_iter().zip(rows.by_ref().map(|row| row as u64)) {
-                let near = products.iter().zip(&thresholds).zip(numbers).filter(|((found, least), _)| found >= least);
-                let others = near.filter(|(_, query)| self.rows[**query] != row);
-                hits.extend(others.map(|((&similarity, _), &query)| Hit { query, similarity, row }));
+                let queries = thresholds.iter_mut().zip(&mut nearest).zip(numbers);
+                for (&similarity, ((threshold, nearest), &query)) in products.iter().zip(queries) {
+                    if similarity >= *threshold && self.rows[query] != row {
+                        nearest.offer(similarity, row);
+                        *threshold = threshold.max(nearest.threshold());
+                    }
+                }
             }
         }
-        hits
+        let hits = numbers.iter().zip(nearest);
+        hits.flat_map(|(&query, nearest)| {
+            nearest.0.into_iter().map(move |(similarity, row)| Hit { query, similarity, row })
+        })
+        .collect()
     }
 
     /// Returns the part of the nearest neighbours that the index finds, in [0, 1]; 1 where there is none to be found.

@@ -12,6 +12,8 @@
 use std::collections::BinaryHeap;
 
 use ndarray::{Array2, ShapeError};
+use sha2::{Digest, Sha256};
+use strata_shared::digest;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Sampled rows for each cluster: as many as faiss trains on (`max_points_per_centroid`).
@@ -60,11 +62,22 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Returns the sha256 over the rows' numbers (u64) and vectors (f32), little-endian.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (row, vector) in self.rows.iter().zip(self.vectors.rows()) {
+            hasher.update(row.to_le_bytes());
+            hasher.update(vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        digest::finish(hasher)
+    }
+
     /// Returns what a later reading is held to; `is_whole` tells that the sample is the corpus.
     #[must_use]
     pub fn roll(&self, is_whole: bool) -> Roll {
         let mut rows: Vec<(u64, u64)> =
-            self.rows.iter().zip(self.vectors.rows()).map(|(&row, vector)| (row, digest(vector.iter()))).collect();
+            self.rows.iter().zip(self.vectors.rows()).map(|(&row, vector)| (row, hash_values(vector.iter()))).collect();
         rows.sort_unstable();
         let last_hash = if is_whole { u64::MAX } else { self.last_hash };
         Roll { seed: self.seed, last_hash, rows, num_called: 0 }
@@ -91,7 +104,7 @@ impl Roll {
         let hash = xxh3_64_with_seed(id.as_bytes(), self.seed);
         match expected {
             Some(_) if hash > self.last_hash => Err(SampleError::Changed { row }),
-            Some((_, expected)) if *expected != digest(vector.iter()) => Err(SampleError::Changed { row }),
+            Some((_, expected)) if *expected != hash_values(vector.iter()) => Err(SampleError::Changed { row }),
             Some(_) => {
                 self.num_called += 1;
                 Ok(())
@@ -103,7 +116,7 @@ impl Roll {
     }
 }
 
-fn digest<'a>(vector: impl Iterator<Item = &'a f32>) -> u64 {
+fn hash_values<'a>(vector: impl Iterator<Item = &'a f32>) -> u64 {
     let bytes: Vec<u8> = vector.flat_map(|value| value.to_le_bytes()).collect();
     xxh3_64(&bytes)
 }

@@ -68,29 +68,43 @@ impl Stages {
     /// # Errors
     /// A shard cannot be read, k-means fails, or the store does.
     pub async fn cluster(&mut self) -> Result<Clustering, Failure> {
-        if let Some(Clustered { output, clusters, lowered }) = self.checkpoint.clustered().await? {
-            let key = layout::in_run(&self.run, run_file::CENTROIDS);
-            let values = centroids::read(self.corpus.store(), &key, self.corpus.dim()).await?;
-            self.outputs.keep(output);
-            return Ok(Clustering {
-                centroids: Arc::new(matrix(values, &self.corpus)?),
-                clusters,
-                lowered,
-                sample: None,
-            });
+        let earlier = self.checkpoint.clustered().await?;
+        if let Some(earlier) = earlier.clone().filter(|_| self.checkpoint.has_confirmed_sample()) {
+            return self.take_up(earlier, None).await;
         }
+        // What was drawn before may have been drawn from shards that were broken.
         let sample = self.draw().await?;
+        match earlier {
+            Some(earlier) if earlier.sample_sha256 == sample.sha256() => self.take_up(earlier, Some(sample)).await,
+            _ => self.cluster_sample(sample).await,
+        }
+    }
+
+    async fn take_up(&mut self, earlier: Clustered, sample: Option<Sample>) -> Result<Clustering, Failure> {
+        let Clustered { output, clusters, lowered, .. } = earlier;
+        let key = layout::in_run(&self.run, run_file::CENTROIDS);
+        let values = centroids::read(self.corpus.store(), &key, self.corpus.dim()).await?;
+        self.outputs.keep(output);
+        Ok(Clustering { centroids: Arc::new(matrix(values, &self.corpus)?), clusters, lowered, sample })
+    }
+
+    async fn cluster_sample(&mut self, sample: Sample) -> Result<Clustering, Failure> {
+        let sample_sha256 = sample.sha256();
         let work = Survey::make(&self.config, &self.corpus, sample);
         let Survey { sample, fit, requested } = self.stopwatch.stage("k-means", self.corpus.num_rows(), work).await?;
         let (found, sample_rows) = (fit.centroids.len(), sample.rows.len());
         let clusters = ClustersRecord { requested, found, sample_rows };
         let (centroids, lowered) = (Arc::new(fit.centroids), fit.lowered.map(|lowered| lowered.to_string()));
+        if !self.config.force && crate::is_finished(&self.config, &self.corpus, &self.run).await? {
+            return Err(ReduceError::FinishedMeanwhile { run: self.run.clone() }.into());
+        }
+        self.checkpoint.confirm(&self.run).await?;
         // From here on the objects of a finished run may be replaced; until here it stays what it was. Its page, which is
         // drawn only where there is none, goes first.
         self.corpus.store().delete(&layout::in_run(&self.run, run_file::REPORT)).await?;
         self.corpus.store().delete(&layout::in_run(&self.run, run_file::RECORD)).await?;
         let output = self.outputs.put(run_file::CENTROIDS, survey::encode_centroids(&centroids)?).await?;
-        let clustered = Clustered { output, clusters: clusters.clone(), lowered: lowered.clone() };
+        let clustered = Clustered { output, sample_sha256, clusters: clusters.clone(), lowered: lowered.clone() };
         self.checkpoint.finish_clustering(clustered).await?;
         Ok(Clustering { centroids, clusters, lowered, sample: Some(sample) })
     }
@@ -118,6 +132,7 @@ impl Stages {
             Some(sample) => sample,
             None => self.draw().await?,
         };
+        self.checkpoint.confirm(&self.run).await?;
         let question = Question { sample, centroids, place: self.place.clone() };
         let num_earlier = self.outputs.len();
         let work = Labelling::make(&self.config, &self.corpus, question, &mut self.outputs);
@@ -147,6 +162,7 @@ impl Stages {
         mut labelling: Labelling,
         labelled: &Labelled,
     ) -> Result<(LonelyRecord, IndexRecord), Failure> {
+        self.checkpoint.confirm(&self.run).await?;
         if !index::is_streamed(&labelling.plan) {
             let lonely = self.lonely(&labelling).await?;
             return Ok((lonely, self.build_index(&mut labelling).await?));
@@ -157,13 +173,16 @@ impl Stages {
         }
         let (config, corpus) = (&self.config, &self.corpus);
         let upload = self.outputs.begin(run_file::INDEX);
+        // Neither is cut off where the other fails: parts of an upload that is dropped would stay in the store.
         let both = async {
-            tokio::try_join!(
+            let made = tokio::join!(
                 lonely_list::make(config, corpus, &labelling),
                 index::write(config, corpus, &labelling, upload)
-            )
+            );
+            Ok::<_, Failure>(made)
         };
         let (lonely, output) = self.stopwatch.stage("lonely and index", corpus.num_rows(), both).await?;
+        let (lonely, output) = (lonely?, output?);
         self.outputs.remember(output.clone());
         let record = index::record(&labelling.plan, labelled.recall);
         self.checkpoint.finish_index(WrittenIndex { output, record: record.clone() }).await?;
@@ -217,6 +236,7 @@ impl Stages {
         labelled: Labelled,
         (lonely, index): (LonelyRecord, IndexRecord),
     ) -> Result<RunRecord, Failure> {
+        self.checkpoint.confirm(&self.run).await?;
         let measurements = self.stopwatch.encode();
         self.corpus.store().put(&layout::in_run(&self.run, run_file::MEASUREMENTS), measurements).await?;
         Ok(RunRecord {

@@ -153,8 +153,9 @@ async fn a_tight_limit_sends_vectors_to_the_scratch_folder_and_changes_nothing()
     let store = corpus().await;
     run(config(), store.clone()).await.unwrap();
     let finished = store.get(&record()).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap().open_shards().await.unwrap();
     let plan = faiss::IndexPlan::by_size(SHARDS * ROWS, DIM, 3);
-    let least = memory::Needs::of(SHARDS * ROWS, DIM, ROWS, 3, &plan).least;
+    let least = memory::Needs::of(&memory::Extent::of(&config(), &corpus), &plan).least;
     let scratch = tempfile::tempdir().unwrap();
     let within =
         |memory_bytes| Config { force: true, memory_bytes, scratch: Some(scratch.path().to_owned()), ..config() };

@@ -22,10 +22,7 @@ use super::{FaissError, IndexPlan};
 const NUM_ROWS_AT: usize = 8;
 
 /// The codes of an empty flat index: their number, 0.
-const EMPTY_CODES_BYTES: usize = 8;
-
-/// The lists of an empty index: four letters, two numbers, four letters, and the number of sizes, 0.
-const EMPTY_LISTS_BYTES: usize = 4 + 8 + 8 + 4 + 8;
+const EMPTY_CODES: [u8; 8] = [0; 8];
 
 /// Returns what stands before the float32 vectors of a flat index.
 ///
@@ -33,7 +30,7 @@ const EMPTY_LISTS_BYTES: usize = 4 + 8 + 8 + 4 + 8;
 /// [`FaissError::Factory`], [`FaissError::Write`] or [`FaissError::ReadBack`] where FAISS does not make or write the empty
 /// index in the folder `scratch`.
 pub fn flat_header(plan: &IndexPlan, scratch: &Path) -> Result<Vec<u8>, FaissError> {
-    let mut header = empty_index(plan, Array2::zeros((0, plan.dim)).view(), scratch, EMPTY_CODES_BYTES)?;
+    let mut header = empty_index(plan, Array2::zeros((0, plan.dim)).view(), scratch, &EMPTY_CODES)?;
     push(&mut header, plan.num_rows * plan.dim);
     Ok(header)
 }
@@ -50,10 +47,13 @@ pub fn list_header(
     sizes: &[usize],
     scratch: &Path,
 ) -> Result<Vec<u8>, FaissError> {
-    let mut header = empty_index(plan, centroids, scratch, EMPTY_LISTS_BYTES)?;
-    header.extend(b"ilar");
-    push(&mut header, sizes.len());
-    push(&mut header, plan.dim * size_of::<f16>());
+    let mut lists = b"ilar".to_vec();
+    push(&mut lists, sizes.len());
+    push(&mut lists, plan.dim * size_of::<f16>());
+    let mut empty = [lists.as_slice(), b"sprs"].concat();
+    push(&mut empty, 0);
+    let mut header = empty_index(plan, centroids, scratch, &empty)?;
+    header.extend(lists);
     let filled: Vec<(usize, usize)> = sizes.iter().copied().enumerate().filter(|(_, size)| *size > 0).collect();
     let is_dense = filled.len() > sizes.len() / 2;
     header.extend(if is_dense { b"full" } else { b"sprs" });
@@ -68,12 +68,12 @@ fn push(header: &mut Vec<u8>, number: usize) {
     header.extend((number as u64).to_le_bytes());
 }
 
-/// The file of the index without a row, but with their number, and without its last `end_bytes`.
+/// The file of the index without a row, but with their number, and without `end`, which it ends with.
 fn empty_index(
     plan: &IndexPlan,
     centroids: ArrayView2<'_, f32>,
     scratch: &Path,
-    end_bytes: usize,
+    end: &[u8],
 ) -> Result<Vec<u8>, FaissError> {
     let folder = tempfile::tempdir_in(scratch);
     let folder = folder.map_err(|source| FaissError::ReadBack { path: scratch.to_owned(), source })?;
@@ -86,7 +86,11 @@ fn empty_index(
     let name = path.to_str().ok_or_else(|| write_error(::faiss::error::Error::BadFilePath))?;
     write_index(&index, name).map_err(write_error)?;
     let mut bytes = std::fs::read(&path).map_err(|source| FaissError::ReadBack { path: path.clone(), source })?;
-    bytes.truncate(bytes.len().saturating_sub(end_bytes));
-    bytes[NUM_ROWS_AT..][..8].copy_from_slice(&(plan.num_rows as u64).to_le_bytes());
+    // FAISS does not say that a disk was full when it closed the file.
+    let Some(num_rows) = bytes.ends_with(end).then(|| bytes.get_mut(NUM_ROWS_AT..NUM_ROWS_AT + 8)).flatten() else {
+        return Err(FaissError::ReadBack { path, source: std::io::ErrorKind::UnexpectedEof.into() });
+    };
+    num_rows.copy_from_slice(&(plan.num_rows as u64).to_le_bytes());
+    bytes.truncate(bytes.len() - end.len());
     Ok(bytes)
 }

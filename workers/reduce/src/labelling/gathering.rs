@@ -46,20 +46,21 @@ impl Measured {
         meter: Meter,
     ) -> Self {
         let labels = assign(sample.vectors.view(), centroids).labels;
-        let references =
-            References::new(centroids.len(), REFERENCES_PER_CLUSTER, &sample.rows, &labels, sample.vectors.view());
+        let kept = (centroids.len(), REFERENCES_PER_CLUSTER, neighbours);
+        let references = References::new(kept, &sample.rows, &labels, sample.vectors.view());
         let recall = || Recall::new(sample, centroids, plan.nprobe().unwrap_or(centroids.len()));
         Self { bounds: Bounds::new(references, num_rows, neighbours), recall: (!plan.is_exact()).then(recall), meter }
     }
 
     fn add(&mut self, portion: &Portion, dim: usize) {
+        let before = self.bounds.pairs();
         self.bounds.add(portion);
-        let mut pairs = portion.len() * REFERENCES_PER_CLUSTER;
+        let mut pairs = self.bounds.pairs() - before;
         if let Some(recall) = &mut self.recall {
             recall.add(portion);
-            pairs += portion.len() * recall.rows().len();
+            pairs += (portion.len() * recall.rows().len()) as u64;
         }
-        self.meter.computed(2 * (pairs * dim) as u64);
+        self.meter.computed(2 * pairs * dim as u64);
     }
 }
 

@@ -121,7 +121,8 @@ impl Bounds {
     }
 
     /// Pairs of rows and references compared so far.
-    pub(super) fn pairs(&self) -> u64 {
+    #[must_use]
+    pub fn pairs(&self) -> u64 {
         self.pairs
     }
 
@@ -166,9 +167,9 @@ fn bound_part(list: &PortionList<'_>, start: usize, references: &ReferenceSet, n
 }
 
 /// The digest of each of some vectors, which lie one after the other.
-fn digests(vectors: ArrayView2<'_, f32>) -> impl Iterator<Item = u64> {
+pub(super) fn digests(vectors: ArrayView2<'_, f32>) -> impl Iterator<Item = u64> {
     let mut bytes = vec![0; vectors.ncols() * size_of::<f32>()];
-    let values = vectors.to_slice().expect("a portion's rows are contiguous");
+    let values = vectors.to_slice().expect("rows that lie one after the other");
     values.chunks_exact(vectors.ncols()).map(move |vector| {
         for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(vector) {
             *bytes = value.to_le_bytes();

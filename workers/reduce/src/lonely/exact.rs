@@ -4,10 +4,9 @@
 //! the margin and a shortlist had no room for all, the finalist is compared with the whole corpus again
 //! ([`super::rescan`]).
 
-use half::f16;
 use ndarray::Array2;
 
-use super::bounds::Bounds;
+use super::bounds::{Bounds, digests};
 use super::copies::Copies;
 use super::cost::Budget;
 use super::filter::Finalist;
@@ -17,9 +16,6 @@ use super::rescan::Rescan;
 use super::shortlist::Rule;
 use super::{Certificate, LonelyError, Settings, VectorSource};
 use crate::inverted_lists::InvertedLists;
-
-/// Rows whose halves are compared with what the store shows at once.
-const ROWS_AT_ONCE: usize = 4096;
 
 /// The factor by which rounds of rescans grow while the cutoff settles.
 const ROUND_GROWTH: usize = 4;
@@ -147,14 +143,9 @@ impl<S: VectorSource> Exact<'_, S> {
         if vectors.nrows() != rows.len() || ids.len() != rows.len() {
             return Err(LonelyError::Rows { found: vectors.nrows().min(ids.len()), expected: rows.len() });
         }
-        let mut unchecked = vectors.rows().into_iter();
-        for rows in rows.chunks(ROWS_AT_ONCE) {
-            let codes = self.lists.codes(rows, &|row| self.bounds.list(row)).map_err(LonelyError::Lists)?;
-            for ((&row, codes), vector) in rows.iter().zip(codes.chunks_exact(expected)).zip(unchecked.by_ref()) {
-                if vector.iter().zip(codes).any(|(&value, &code)| f16::from_f32(value) != code) {
-                    return Err(LonelyError::Changed { row });
-                }
-            }
+        let digests = digests(vectors.view());
+        if let Some((&row, _)) = rows.iter().zip(digests).find(|&(&row, digest)| digest != self.bounds.digest(row)) {
+            return Err(LonelyError::Changed { row });
         }
         Ok(Rows { numbers: rows, ids, vectors })
     }

@@ -245,7 +245,7 @@ pub enum LonelyError<E> {
     /// The search would take very long.
     #[error(
         "the lonely search would take another {teraflop:.0} TFLOP, {percent:.2} % of comparing everything with everything; \
-         --lonely-exhaustive lets it, --lonely 0 leaves it out"
+         --lonely-exhaustive lets it; --lonely 0 under another --run leaves it out"
     )]
     Cost {
         /// Operations to come, in 10¹².

@@ -41,12 +41,18 @@ impl References {
     /// Keeps at most `limit` sample rows of each cluster, evenly spread in the order given.
     ///
     /// `rows` are the sample's global rows, each once, `labels` (`0..num_clusters`) and `vectors` (`[rows, dim]`) those of
-    /// the same rows. [`super::REFERENCES_PER_CLUSTER`] are enough.
+    /// the same rows. [`super::REFERENCES_PER_CLUSTER`] are enough; of the whole sample so many are kept that each row has
+    /// `neighbours` others among them.
     ///
     /// # Panics
     /// If a label is not below `num_clusters`, or the three are not equally long.
     #[must_use]
-    pub fn new(num_clusters: usize, limit: usize, rows: &[u64], labels: &[i32], vectors: ArrayView2<'_, f32>) -> Self {
+    pub fn new(
+        (num_clusters, limit, neighbours): (usize, usize, usize),
+        rows: &[u64],
+        labels: &[i32],
+        vectors: ArrayView2<'_, f32>,
+    ) -> Self {
         let mut members = vec![Vec::new(); num_clusters];
         for (position, &label) in labels.iter().enumerate() {
             members[label as usize].push(position);
@@ -54,7 +60,7 @@ impl References {
         let everyone: Vec<usize> = (0..rows.len()).collect();
         Self {
             clusters: members.iter().map(|some| ReferenceSet::spread(some, limit, rows, vectors)).collect(),
-            whole: ReferenceSet::spread(&everyone, limit, rows, vectors),
+            whole: ReferenceSet::spread(&everyone, limit.max(neighbours + 1), rows, vectors),
         }
     }
 

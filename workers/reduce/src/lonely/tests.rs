@@ -221,8 +221,7 @@ fn labelled(source: &Cut, k: usize, place: Place, seed: u64) -> Labelled {
     let labels: Vec<i32> = (0..rows).map(label).collect();
     let sample: Vec<usize> = (0..rows).filter(|_| rng.gen_bool(0.6)).collect();
     let references = References::new(
-        num_clusters,
-        rng.gen_range(1..20),
+        (num_clusters, rng.gen_range(1..20), k),
         &sample.iter().map(|&row| row as u64).collect::<Vec<_>>(),
         &sample.iter().map(|&row| labels[row]).collect::<Vec<_>>(),
         source.vectors.select(Axis(0), &sample).view(),
@@ -344,7 +343,7 @@ fn the_work_is_far_less_than_brute_force() {
     let mut vectors = unit(centres.select(Axis(0), &of) + noise(rows, dim, 0.1, &mut rng));
     vectors.slice_mut(s![100..160, ..]).assign(&unit(noise(60, dim, 1.0, &mut rng)));
     let references =
-        References::new(40, 128, &(0..5000).collect::<Vec<_>>(), &labels[..5000], vectors.slice(s![..5000, ..]));
+        References::new((40, 128, 5), &(0..5000).collect::<Vec<_>>(), &labels[..5000], vectors.slice(s![..5000, ..]));
     let source = Cut::new(vectors, &[1000]);
     let labelled = Labelled::new(&source, &labels, references, centres, 5, Place::Memory);
     let settings = Settings { want: 50, ..Settings::default() };

@@ -25,5 +25,5 @@ mod words;
 
 pub use counts::{Counter, NamingError, TermCounts};
 pub use names::{TopicName, UNTITLED};
-pub use texts::TopicTexts;
+pub use texts::{TopicTexts, most_texts};
 pub use vocabulary::{MAX_TERMS, Vocabulary, VocabularyBuilder};

@@ -45,7 +45,8 @@ pub(super) fn extend(prefix: Packed, word: WordId) -> Packed {
     prefix << WORD_BITS | Packed::from(word + 1)
 }
 
-type Frequencies = HashMap<Packed, u32, MixedState>;
+/// Candidates → the documents that have them, and the last of these.
+type Frequencies = HashMap<Packed, (u32, u32), MixedState>;
 
 /// The terms of a sample, and all that begins one.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ pub(super) fn frequent(corpus: &Corpus, most: usize) -> Ngrams {
     for length in 1..=LONGEST_TERM {
         let least = if length == 1 { least } else { least.max(2) };
         level = next_level(corpus, &level, length, least);
-        level.retain(|packed, frequency| {
+        level.retain(|packed, (frequency, _)| {
             let words = unpack(*packed);
             let cohesion = cohesion(corpus, &words, *frequency, num_words);
             if cohesion >= LEAST_COHESION {
@@ -73,6 +74,7 @@ pub(super) fn frequent(corpus: &Corpus, most: usize) -> Ngrams {
             }
             cohesion >= LEAST_COHESION_OF_BEGINNING
         });
+        level.shrink_to_fit();
     }
     terms.sort_unstable_by(|left: &Ngram, right| rank(left).cmp(&rank(right)));
     terms.truncate(most);
@@ -115,7 +117,7 @@ fn next_level(corpus: &Corpus, before: &Frequencies, num_words: usize, least: u3
         *counter = counter.saturating_add(1);
     });
     let filter_least = least.min(u32::from(u8::MAX)) as u8;
-    let mut counts: HashMap<Packed, (u32, u32), MixedState> = HashMap::default();
+    let mut counts = Frequencies::default();
     each_candidate(corpus, before, num_words, |packed, document| {
         if filter[filter_place(packed, filter.len())] < filter_least {
             return;
@@ -124,7 +126,9 @@ fn next_level(corpus: &Corpus, before: &Frequencies, num_words: usize, least: u3
         *frequency += u32::from(*seen_in != document);
         *seen_in = document;
     });
-    counts.into_iter().filter(|(_, (count, _))| *count >= least).map(|(packed, (count, _))| (packed, count)).collect()
+    counts.retain(|_, (frequency, _)| *frequency >= least);
+    counts.shrink_to_fit();
+    counts
 }
 
 fn filter_place(packed: Packed, size: usize) -> usize {

@@ -41,12 +41,21 @@ pub struct TopicTexts {
     topics: Vec<BinaryHeap<Text>>,
 }
 
+/// Returns how many texts are kept at most for so many topics.
+#[must_use]
+pub fn most_texts(num_topics: usize) -> usize {
+    num_topics * texts_of_topic(num_topics)
+}
+
+fn texts_of_topic(num_topics: usize) -> usize {
+    (TEXTS / num_topics.max(1)).max(LEAST_TEXTS_OF_TOPIC)
+}
+
 impl TopicTexts {
     /// Keeps nothing yet of `num_topics` topics.
     #[must_use]
     pub fn new(num_topics: usize, seed: u64) -> Self {
-        let limit = (TEXTS / num_topics.max(1)).max(LEAST_TEXTS_OF_TOPIC);
-        Self { seed, limit, topics: (0..num_topics).map(|_| BinaryHeap::new()).collect() }
+        Self { seed, limit: texts_of_topic(num_topics), topics: (0..num_topics).map(|_| BinaryHeap::new()).collect() }
     }
 
     /// Takes in one document.
