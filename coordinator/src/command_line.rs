@@ -41,6 +41,8 @@ pub enum Command {
     Reduce(ReduceCommand),
     /// Shard, embed, reduce and report
     Run(Box<RunCommand>),
+    /// The same inside of a cluster, as the pod of a Job: map and reduce become Jobs made from templates
+    Coordinate(Box<CoordinateCommand>),
     /// Say what is there, missing or stale
     Status(StatusCommand),
     /// Show the findings of a finished run
@@ -106,6 +108,26 @@ pub struct RunCommand {
     /// On how much of the machine.
     #[command(flatten)]
     pub machine: MachineFlags,
+}
+
+/// `strata coordinate`.
+#[derive(Debug, Args)]
+pub struct CoordinateCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// The inputs.
+    #[command(flatten)]
+    pub shard: ShardFlags,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelFlags,
+    /// The question.
+    #[command(flatten)]
+    pub reduce: ReduceFlags,
+    /// The Jobs.
+    #[command(flatten)]
+    pub jobs: JobFlags,
 }
 
 /// `strata status`.
@@ -219,12 +241,20 @@ impl ShardFlags {
     }
 }
 
-/// How documents become vectors.
+/// The model that makes vectors.
 #[derive(Debug, Args)]
-pub struct EmbedFlags {
+pub struct ModelFlags {
     /// The model's folder or URL [default: what deploy/setup.sh installed]
     #[arg(long, env = "STRATA_MODEL", value_name = "DIR|URL")]
     pub model: Option<String>,
+}
+
+/// How documents become vectors on this machine.
+#[derive(Debug, Args)]
+pub struct EmbedFlags {
+    /// With which model.
+    #[command(flatten)]
+    pub model: ModelFlags,
     /// Worker processes that share the threads of this machine
     #[arg(long, env = "STRATA_WORKERS", value_name = "N", default_value = "1")]
     pub workers: Parallelism,
@@ -234,7 +264,7 @@ pub struct EmbedFlags {
 }
 
 /// What workers may take of this machine.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct MachineFlags {
     /// Threads in all [default: what the cgroup and the affinity mask leave]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
@@ -248,6 +278,23 @@ impl MachineFlags {
         let asked = self.threads.map(Parallelism::get);
         asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
+}
+
+/// What Jobs are made of.
+#[derive(Debug, Args)]
+pub struct JobFlags {
+    /// The namespace [default: the pod's own]
+    #[arg(long, env = "STRATA_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The suspended `CronJob` that the map is made from
+    #[arg(long, env = "STRATA_MAP_TEMPLATE", value_name = "NAME", default_value = "strata-map")]
+    pub map_template: String,
+    /// The suspended `CronJob` that the reduce is made from
+    #[arg(long, env = "STRATA_REDUCE_TEMPLATE", value_name = "NAME", default_value = "strata-reduce")]
+    pub reduce_template: String,
+    /// Shards that one pod embeds; more where there would be over 100,000 pods
+    #[arg(long, env = "STRATA_SHARDS_PER_POD", value_name = "N", default_value = "1")]
+    pub shards_per_pod: NonZeroUsize,
 }
 
 /// What to find, and how.
