@@ -2,10 +2,11 @@
 """Programs built on this machine -> an OCI image in a tar, without a container engine.
 
     image.py --out FILE.tar --programs FOLDER --onnxruntime FILE [--model FOLDER] [--name NAME:TAG]
+    image.py --folder FOLDER …      the file system alone, for deploy/Dockerfile
 
-The file system holds the three programs, the shared libraries that they and ONNX Runtime are linked with (as the loader of this
-machine finds them), certificates, time zones, and a user that is not root; no shell. It is the one that deploy/Dockerfile
-makes. `docker load`, `podman load`, `ctr images import`, `kind load image-archive` and `skopeo copy oci-archive:` read it.
+The file system holds the three programs, the shared libraries that they and ONNX Runtime are linked with (as the loader
+of this machine finds them), certificates, time zones, and a user that is not root; no shell. `docker load`, `podman
+load`, `ctr images import`, `kind load image-archive` and `skopeo copy oci-archive:` read the archive.
 
 The same files give the same bytes: entries are sorted, and all times are 1970. What is in it is printed at the end.
 """
@@ -124,7 +125,7 @@ def libraries(paths):
 
 
 def system(found):
-    """Places libraries beside the C library, where the loader looks by itself, and the loader where programs name it."""
+    """Places libraries beside the C library, where the loader looks by itself; the loader where programs name it."""
     beside = os.path.dirname(found["libc.so.6"])
     return {name if name.startswith("/") else f"{beside}/{name}": read(path) for name, path in found.items()}
 
@@ -154,7 +155,8 @@ def layers(arguments):
     base |= tree(TIME_ZONES, TIME_ZONES, OTHER_TIME_ZONES)
     base |= system(libraries([*programs.values(), arguments.onnxruntime]))
     model = tree(arguments.model.rstrip("/"), model_place(arguments.model)) if arguments.model else {}
-    return [layer for layer in (base, model, {f"/usr/local/bin/{n}": stripped(p) for n, p in programs.items()}) if layer]
+    made = {f"/usr/local/bin/{name}": stripped(path) for name, path in programs.items()}
+    return [layer for layer in (base, model, made) if layer]
 
 
 def model_place(folder):
@@ -252,9 +254,36 @@ def describe(contents, out, name):
     return "\n".join([*lines, f"{total}  in all", f"{megabytes(os.path.getsize(out))}  {out} ({name}), compressed"])
 
 
+def write_tree(entries, folder):
+    """Entries -> files below a folder; owners too, where this is root."""
+    for path, entry in sorted(with_parents(entries).items()):
+        place = folder.rstrip("/") + path
+        if entry.link:
+            os.symlink(entry.link, place)
+            continue
+        if entry.data is None:
+            os.makedirs(place, exist_ok=True)
+        else:
+            with open(place, "wb") as file:
+                file.write(entry.data)
+        os.chmod(place, entry.mode)
+        if os.geteuid() == 0:
+            os.chown(place, entry.owner, entry.owner)
+
+
+def write_archive(arguments, architecture, contents, name):
+    archive = pack(image(name, architecture, arguments.model, [pack(layer) for layer in contents]))
+    partial = f"{arguments.out}.partial"
+    with open(partial, "wb") as file:
+        file.write(archive)
+    os.replace(partial, arguments.out)
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True, metavar="FILE")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", metavar="FILE")
+    target.add_argument("--folder", metavar="FOLDER")
     parser.add_argument("--programs", required=True, metavar="FOLDER")
     parser.add_argument("--onnxruntime", required=True, metavar="FILE")
     parser.add_argument("--model", metavar="FOLDER")
@@ -268,12 +297,12 @@ def main():
     if architecture is None:
         raise Refusal(f"{platform.machine()}: expected one of {', '.join(ARCHITECTURES)}")
     contents = layers(arguments)
+    if arguments.folder:
+        for layer in contents:
+            write_tree(layer, arguments.folder)
+        return
     name = full_name(arguments.name)
-    archive = pack(image(name, architecture, arguments.model, [pack(layer) for layer in contents]))
-    partial = f"{arguments.out}.partial"
-    with open(partial, "wb") as file:
-        file.write(archive)
-    os.replace(partial, arguments.out)
+    write_archive(arguments, architecture, contents, name)
     print(describe(contents, arguments.out, name))
 
 
