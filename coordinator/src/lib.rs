@@ -12,6 +12,7 @@ pub mod page;
 pub mod plan;
 pub mod report;
 pub mod shard;
+pub mod submit;
 pub mod watch;
 
 use std::pin::pin;
@@ -103,11 +104,15 @@ async fn dispatch(configured: Configured, display: &Arc<Display>, processes: &Ar
             commands::run(&context, Some(shard), &embed.model, &reduce).await
         }
         Command::Coordinate(flags) => {
-            let CoordinateCommand { store, shard, model, reduce, jobs } = *flags;
-            let launcher = Launcher::Jobs(commands::jobs(jobs).await?);
+            let CoordinateCommand { store, shard, model, reduce, jobs, place } = *flags;
+            let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
             commands::coordinate(&with(Store::open(&store.store)?, &store.store, launcher), shard, &model, &reduce)
                 .await
         }
+        Command::Submit(flags) => commands::submit(*flags, configured.passed_on, display).await,
+        Command::Watch(flags) => commands::watch(flags, display).await,
+        Command::Cancel(flags) => commands::cancel(flags).await,
+        Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
         Command::Status(flags) => commands::status(&open(&flags.store.store)?, flags.json).await,
         Command::Report(flags) => commands::report(&open(&flags.store.store)?, &flags.report).await,
         Command::Config => commands::config(&configured.values),

@@ -4,7 +4,7 @@ use strata_shared::exit::Failure;
 use strata_shared::manifest::Manifest;
 
 use super::Context;
-use crate::command_line::{JobFlags, ModelFlags, ReduceFlags, ShardFlags};
+use crate::command_line::{JobFlags, ModelFlags, NamespaceFlag, ReduceFlags, ShardFlags};
 use crate::launch::kubernetes::{Cluster, Jobs, Templates};
 
 /// Where manifests give inputs: URLs with white space between them.
@@ -14,9 +14,9 @@ const INPUTS: &str = "STRATA_INPUTS";
 ///
 /// # Errors
 /// There is none, or the API server refuses.
-pub async fn jobs(flags: JobFlags) -> Result<Jobs, Failure> {
+pub async fn jobs(flags: JobFlags, place: NamespaceFlag) -> Result<Jobs, Failure> {
     let own = std::env::var("POD_NAMESPACE").ok();
-    let cluster = Cluster::find(None, flags.namespace.or(own).as_deref()).await?;
+    let cluster = Cluster::find(None, place.namespace.or(own).as_deref()).await?;
     let templates = Templates { map: flags.map_template, reduce: flags.reduce_template };
     Ok(Jobs::new(cluster, templates, flags.shards_per_pod.get()).await?)
 }

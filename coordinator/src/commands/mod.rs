@@ -6,6 +6,7 @@ mod embed;
 mod page_file;
 mod reduce;
 mod status;
+mod submit;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -27,6 +28,7 @@ pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
 pub use reduce::reduce;
 pub use status::status;
+pub use submit::{cancel, schedule, submit, watch};
 
 /// The widest that tables get: what fits a terminal and a mail.
 const MAX_WIDTH: usize = 100;

@@ -61,9 +61,7 @@ pub struct PodView {
     pub name: String,
     /// Its index among the tasks, where its Job has several.
     pub index: Option<usize>,
-    /// Whether its program runs.
-    pub is_running: bool,
-    /// Whether it has begun to run, or ended: its log can be read.
+    /// Whether its program runs, or has run: its log can be read.
     pub has_started: bool,
     /// Why it does not run.
     pub warning: Option<Warning>,
@@ -78,12 +76,10 @@ impl PodView {
         let status = pod.status.clone().unwrap_or_default();
         let name = pod.metadata.name.clone().unwrap_or_default();
         let state = container(&status);
-        let is_running = state.as_ref().is_some_and(|state| state.running.is_some());
-        let has_started = is_running || state.as_ref().is_some_and(|state| state.terminated.is_some());
+        let has_started = state.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some());
         let is_leaving = pod.metadata.deletion_timestamp.is_some();
         Self {
             index: index(pod),
-            is_running: is_running && !is_leaving,
             has_started,
             warning: warning(&status, state.as_ref(), &name).filter(|_| !is_leaving),
             end: end(&status, state.and_then(|state| state.terminated)),
@@ -224,6 +220,6 @@ mod tests {
         let (car, worker) =
             (status("aaa", r#"{"running":{}}"#), status("worker", r#"{"waiting":{"reason":"ErrImagePull"}}"#));
         let view = view(&format!(r#"{{"phase":"Pending","containerStatuses":[{car},{worker}]}}"#));
-        assert!(!view.is_running && view.warning.is_some());
+        assert!(!view.has_started && view.warning.is_some());
     }
 }

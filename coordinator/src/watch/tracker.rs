@@ -52,10 +52,9 @@ impl Tracker {
         &self.job
     }
 
-    /// Returns a pod whose log can be followed.
-    #[must_use]
-    pub fn running_pod(&self) -> Option<&str> {
-        self.pods.values().find(|pod| pod.is_running).map(|pod| pod.name.as_str())
+    /// Returns the pods whose logs can be read; the last lines of those that failed were shown with their end.
+    pub fn readable_pods(&self) -> impl Iterator<Item = &str> {
+        self.pods.values().filter(|pod| pod.has_started && pod.end.is_none()).map(|pod| pod.name.as_str())
     }
 
     /// Tells whether pods are missing or waiting, so that events may explain why.

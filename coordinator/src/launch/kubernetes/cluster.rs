@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::Api;
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Resource};
 use strata_shared::exit::Classify;
@@ -54,9 +54,10 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Returns the client, for kinds that are known only by name.
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
+    /// Returns the objects of one kind in the namespace as they are, fields that this program does not know included.
+    #[must_use]
+    pub fn dynamic(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, resource)
     }
 
     /// Makes an error of what kube says about trying `verb` on `object`.

@@ -106,7 +106,8 @@ impl ClusterError {
 impl Classify for ClusterError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Configuration { .. } | Self::NoPod { .. } | Self::Template(_) | Self::Usage(_) => Exit::Configuration,
+            Self::Configuration { .. } | Self::NoPod { .. } | Self::Usage(_) => Exit::Configuration,
+            Self::Template(error) => error.exit(),
             Self::Refused { code, .. } => refusal(*code),
             Self::Unreachable { .. } | Self::Deleted { .. } => Exit::Retry,
             Self::Failed { exit, .. } => *exit,

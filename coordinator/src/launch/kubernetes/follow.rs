@@ -19,6 +19,7 @@ use strata_shared::telemetry::{LogLine, PROGRESS};
 use super::cluster::Cluster;
 use super::error::ClusterError;
 use super::logs;
+use super::silence::{Reaction, Silence};
 use crate::display::{self, Display};
 use crate::watch::{JobView, Notice, PodView, Tracker, Warning};
 
@@ -27,9 +28,6 @@ const TELLING: Duration = Duration::from_secs(1);
 
 /// How often events are asked for while pods wait.
 const ASKING: u32 = 10;
-
-/// How long the API server may be gone, as while a control plane is replaced.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long the last lines of a log may take after the Job has ended.
 const LAST_LINES: Duration = Duration::from_secs(3);
@@ -84,8 +82,7 @@ struct Heard {
     known: BTreeSet<String>,
     /// Pods whose logs are followed.
     read: BTreeSet<String>,
-    /// Since when the API server does not answer.
-    silent_since: Option<Instant>,
+    silence: Silence,
     told: Option<(Option<(u64, u64)>, String)>,
     ticks: u32,
 }
@@ -111,6 +108,7 @@ impl Follower<'_> {
         }
         self.tell(&mut heard);
         self.settle(&mut heard).await;
+        readings.extend(self.reading(&mut heard));
         let rest = async { while readings.next().await.is_some() {} };
         let _ = tokio::time::timeout(LAST_LINES, rest).await;
         Ok(heard.tracker)
@@ -139,7 +137,8 @@ impl Follower<'_> {
         let deleted = || Err(ClusterError::Deleted { job: self.job.to_owned() });
         match change {
             Ok(watcher::Event::Apply(job) | watcher::Event::InitApply(job)) => {
-                (heard.silent_since, heard.is_job_listed) = (None, true);
+                heard.silence.end();
+                heard.is_job_listed = true;
                 let (view, before) = (JobView::of(&job), heard.tracker.job());
                 if !before.uid.is_empty() && before.uid != view.uid {
                     return deleted();
@@ -179,7 +178,7 @@ impl Follower<'_> {
     }
 
     async fn see_pod(&self, pod: &Pod, heard: &mut Heard) {
-        heard.silent_since = None;
+        heard.silence.end();
         for notice in heard.tracker.see_pod(PodView::of(pod), self.subject) {
             say(&notice);
             // What is followed was shown already.
@@ -201,11 +200,15 @@ impl Follower<'_> {
             watcher::Error::NoResourceVersion => return Ok(()),
         };
         let error = self.cluster.failed(object, "watched", error);
-        let since = *heard.silent_since.get_or_insert_with(|| {
-            tracing::debug!("{error}; trying again");
-            Instant::now()
-        });
-        if error.is_transient() && since.elapsed() < PATIENCE { Ok(()) } else { Err(error) }
+        if !error.is_transient() {
+            return Err(error);
+        }
+        match heard.silence.fail(Instant::now()) {
+            Reaction::Wait => {}
+            Reaction::Tell => tracing::warn!("{error}; trying again, while what runs in the cluster goes on"),
+            Reaction::GiveUp => return Err(error),
+        }
+        Ok(())
     }
 
     /// Says how far the Job is, and asks now and then why pods wait.
@@ -246,7 +249,7 @@ impl Follower<'_> {
         if self.log == LogLines::OfFailedPods {
             return None;
         }
-        let pod = heard.tracker.running_pod().filter(|pod| !heard.read.contains(*pod))?.to_owned();
+        let pod = heard.tracker.readable_pods().find(|pod| !heard.read.contains(*pod))?.to_owned();
         heard.read.insert(pod.clone());
         Some(Box::pin(async move {
             logs::follow(self.cluster, &pod, self.container, |line, is_old| self.show(&pod, line, is_old)).await;
@@ -267,10 +270,12 @@ impl Follower<'_> {
         }
     }
 
-    /// Hears of pods that failed just before their Job did.
+    /// Hears of pods that ended just before their Job did.
     async fn settle(&self, heard: &mut Heard) {
         let pods = self.cluster.api::<Pod>();
-        let parameters = ListParams::default().labels(&self.selector()).fields("status.phase=Failed").limit(MAX_EVENTS);
+        let parameters = ListParams::default().labels(&self.selector()).limit(MAX_EVENTS);
+        let is_one = self.log == LogLines::Everything;
+        let parameters = if is_one { parameters } else { parameters.fields("status.phase=Failed") };
         if let Ok(failed) =
             self.cluster.ask(&format!("Pods of {}", self.job), "listed", || pods.list(&parameters)).await
         {

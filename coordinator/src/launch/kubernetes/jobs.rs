@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use serde_json::Value;
 use strata_shared::exit::Exit;
 use strata_shared::layout;
@@ -21,7 +21,7 @@ use crate::plan::Sharing;
 use crate::watch::{DOCUMENTS, JobEnd, JobView, Tracker};
 
 /// Who creates and applies objects, as Kubernetes records it.
-pub(super) const MANAGER: &str = "strata";
+pub const MANAGER: &str = "strata";
 
 /// The label that tells a Job's stage.
 const COMPONENT: &str = "app.kubernetes.io/component";
@@ -143,8 +143,7 @@ impl Jobs {
         let template = self.template(self.templates.of(work.stage)).await?;
         let job = template::instantiate(&template, &self.order(work, &name))?;
         let object = format!("Job {name}");
-        let jobs: Api<DynamicObject> =
-            Api::namespaced_with(self.cluster.client(), self.cluster.namespace(), &ApiResource::erase::<Job>(&()));
+        let jobs = self.cluster.dynamic(&ApiResource::erase::<Job>(&()));
         let job: DynamicObject = serde_json::from_value(job)
             .map_err(|error| self.cluster.failed(&object, "created", kube::Error::SerdeError(error)))?;
         let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
@@ -158,9 +157,7 @@ impl Jobs {
     }
 
     async fn template(&self, name: &str) -> Result<Value, ClusterError> {
-        let resource = ApiResource::erase::<CronJob>(&());
-        let templates: Api<DynamicObject> =
-            Api::namespaced_with(self.cluster.client(), self.cluster.namespace(), &resource);
+        let templates = self.cluster.dynamic(&ApiResource::erase::<CronJob>(&()));
         let object = format!("CronJob {name}");
         let template = self.cluster.ask(&object, "read", || templates.get(name)).await?;
         serde_json::to_value(template)

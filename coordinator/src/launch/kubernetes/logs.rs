@@ -33,11 +33,6 @@ pub(super) async fn tail(cluster: &Cluster, pod: &str, container: &str, number: 
     }
 }
 
-/// Returns all lines of `container`'s log as it stands.
-pub async fn all(cluster: &Cluster, pod: &str, container: &str) -> Vec<String> {
-    tail(cluster, pod, container, i64::from(i32::MAX)).await
-}
-
 /// Gives each line of `container`'s log to `take`, until the container has ended; whether the line is from before this began is
 /// told with it. A log that breaks off is gone on with where it did.
 pub(super) async fn follow(cluster: &Cluster, pod: &str, container: &str, mut take: impl FnMut(&str, bool)) {

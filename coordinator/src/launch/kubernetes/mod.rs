@@ -10,12 +10,12 @@ mod jobs;
 mod logs;
 mod names;
 mod owner;
+mod silence;
 mod template;
 
 pub use cluster::{Cluster, default_namespace};
 pub use error::ClusterError;
 pub use follow::{Follower, LogLines};
-pub use jobs::{Jobs, Templates};
-pub use logs::all as all_log_lines;
+pub use jobs::{Jobs, MANAGER, Templates};
 pub use names::named;
 pub use template::{Order, Owner, SUBMISSION, TemplateError, instantiate};

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use strata_shared::exit::{Classify, Exit};
 
 /// The container that does the work, in the templates of the map and of the reduce.
 pub(super) const WORKER: &str = "worker";
@@ -20,6 +21,12 @@ pub struct TemplateError {
     template: String,
     found: &'static str,
     expected: String,
+}
+
+impl Classify for TemplateError {
+    fn exit(&self) -> Exit {
+        Exit::Configuration
+    }
 }
 
 /// Who a Job belongs to: deleted with it.
