@@ -9,7 +9,7 @@ use super::run;
 use crate::binaries;
 
 /// The image's name in the tests.
-pub const NAME: &str = "strata:test";
+pub const IMAGE: &str = "strata:test";
 
 /// Assembles the image in `folder` from the programs beside this test's own and ONNX Runtime's library; returns its
 /// archive.
@@ -22,7 +22,7 @@ pub fn assemble(folder: &Path, onnxruntime: &Path) -> anyhow::Result<PathBuf> {
     let strata = strata?;
     let archive = folder.join("image.tar");
     let mut command = Command::new("python3");
-    command.arg(repository().join("deploy/image.py")).arg("--out").arg(&archive).args(["--name", NAME]);
+    command.arg(repository().join("deploy/image.py")).arg("--out").arg(&archive).args(["--name", IMAGE]);
     command.arg("--programs").arg(strata.parent().context("a program lies in a folder")?);
     run(command.arg("--onnxruntime").arg(onnxruntime))?;
     Ok(archive)

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-pub use image::assemble;
+pub use image::{IMAGE, assemble};
 pub use minio::ClusterMinio;
 pub use model::SmallModel;
 pub use namespace::{Job, Namespace, Settings};

@@ -58,6 +58,13 @@ impl Job {
         self.0["status"][name].as_u64().unwrap_or(0)
     }
 
+    /// Tells when it started and when it ended.
+    #[must_use]
+    pub fn span(&self) -> String {
+        let time = |name: &str| self.0["status"][name].as_str().unwrap_or("?").to_owned();
+        format!("{}–{}", time("startTime"), time("completionTime"))
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -243,7 +250,7 @@ fn of(component: &str) -> String {
 fn write_overlay(overlay: &Path, namespace: &str, settings: &Settings, component: Option<&str>) -> anyhow::Result<()> {
     let literals: Vec<String> = settings.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let patches = settings.patches.iter().map(|(target, patch)| json!({"target": target, "patch": patch.to_string()}));
-    let (repository, tag) = image::NAME.split_once(':').unwrap_or((image::NAME, "latest"));
+    let (repository, tag) = image::IMAGE.split_once(':').unwrap_or((image::IMAGE, "latest"));
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -4,10 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use strata_tests::cluster::{self, Cluster, ClusterMinio, Namespace, Settings, SmallModel};
+use strata_tests::cluster::{self, Cluster, ClusterMinio, IMAGE, Namespace, Settings, SmallModel};
 use strata_tests::corpus::{self, Plan};
 use strata_tests::installed::InstalledModel;
 use strata_tests::objects::{self, Objects};
@@ -29,7 +30,7 @@ const TRACES: [&str; 2] = ["work/", "lease/"];
 /// A cluster with all that cases need on it.
 pub(crate) struct Lab {
     minio: RefCell<ClusterMinio>,
-    expected: RefCell<BTreeMap<(&'static str, u64), Objects>>,
+    expected: RefCell<BTreeMap<&'static str, Objects>>,
     onnxruntime: PathBuf,
     node_is_stopped: Cell<bool>,
     pub(crate) cluster: Cluster,
@@ -88,37 +89,75 @@ impl Lab {
 
     /// Says what the pods of a case are told, with a store of the case's name.
     pub(crate) fn settings(&self, case: &str, model: &str) -> Settings {
-        let input = s3_server::url(&format!("shared/inputs/{DOCUMENTS}/corpus.jsonl"));
+        let input = input_url(DOCUMENTS);
         let model = s3_server::url(&format!("shared/models/{model}"));
         let settings = Settings::new(&self.minio.borrow(), &s3_server::url(case), &input, &model);
         PARAMETERS.iter().fold(settings, |settings, (name, value)| settings.with(&format!("STRATA_{name}"), value))
     }
 
+    /// The same, with a corpus of another size, which is put into the bucket.
+    pub(crate) fn settings_for(&self, case: &str, model: &str, documents: u64) -> anyhow::Result<Settings> {
+        let file = self.write_input(documents)?;
+        let inputs = file.parent().context("a file has a folder")?;
+        self.minio.borrow().upload(&self.cluster, inputs, &format!("shared/inputs/{documents}"))?;
+        Ok(self.settings(case, model).with("STRATA_INPUTS", &input_url(documents)))
+    }
+
+    /// Returns the command that submits the corpus with the fast model, as a user outside of the cluster types it.
+    pub(crate) fn submit(&self, case: &str, namespace: &str) -> anyhow::Result<Command> {
+        let minio = self.minio.borrow();
+        let mut command = self.cluster.exec_built("strata")?;
+        command.args(["submit", &input_url(DOCUMENTS), "--store", &s3_server::url(case)]);
+        command.args(["--model", &s3_server::url(&format!("shared/models/{FAST}"))]);
+        command.args(["--image", IMAGE, "--namespace", namespace]);
+        command.args(
+            PARAMETERS.iter().map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-"))),
+        );
+        command.envs(minio.environment());
+        Ok(command)
+    }
+
     /// Checks that the store of a case holds what an undisturbed run on this machine makes, byte for byte.
     pub(crate) fn check_objects(&self, case: &str, model: &'static str) -> anyhow::Result<()> {
+        self.compare(case, &self.expected(model)?)
+    }
+
+    /// The same for a corpus of another size, and with other parameters.
+    pub(crate) fn check_objects_of(
+        &self,
+        case: &str,
+        model: &str,
+        documents: u64,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        self.compare(case, &self.run_here(model, documents, parameters)?)
+    }
+
+    fn compare(&self, case: &str, expected: &Objects) -> anyhow::Result<()> {
         let mut found = self.minio.borrow().digests(&self.cluster, case)?;
         found.retain(|key, _| !TRACES.iter().any(|trace| key.starts_with(trace)));
-        let differences = objects::differences(&self.expected(model)?, &found);
+        let differences = objects::differences(expected, &found);
         ensure!(differences.is_empty(), "the objects are not a local run's:\n{}", differences.join("\n"));
         Ok(())
     }
 
     fn expected(&self, model: &'static str) -> anyhow::Result<Objects> {
-        if let Some(expected) = self.expected.borrow().get(&(model, DOCUMENTS)) {
+        if let Some(expected) = self.expected.borrow().get(model) {
             return Ok(expected.clone());
         }
-        let expected = self.run_here(model, DOCUMENTS)?;
-        self.expected.borrow_mut().insert((model, DOCUMENTS), expected.clone());
+        let expected = self.run_here(model, DOCUMENTS, &[])?;
+        self.expected.borrow_mut().insert(model, expected.clone());
         Ok(expected)
     }
 
-    /// Runs everything on this machine, into a folder.
-    fn run_here(&self, model: &str, documents: u64) -> anyhow::Result<Objects> {
+    /// Runs everything on this machine, into a folder; `parameters` beat those of all runs.
+    fn run_here(&self, model: &str, documents: u64, parameters: &[(&str, &str)]) -> anyhow::Result<Objects> {
         let store = self.folder.path().join(format!("expected-{model}-{documents}"));
         let mut command = binaries::command("strata")?;
         command.arg("run").arg(self.write_input(documents)?).arg("--store").arg(&store);
         command.arg("--model").arg(self.folder.path().join("contents/models").join(model));
-        command.envs(PARAMETERS.iter().map(|(name, value)| (format!("STRATA_{name}"), value)));
+        let all = PARAMETERS.iter().chain(parameters);
+        command.envs(all.map(|(name, value)| (format!("STRATA_{name}"), value)));
         cluster::run(command.arg("--onnxruntime").arg(&self.onnxruntime)).context("the run on this machine")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(objects::read(&strata_shared::store::Store::open(&store.display().to_string())?))
@@ -159,7 +198,7 @@ impl Lab {
         let folder = tempfile::tempdir()?;
         minio.download(&self.cluster, case, folder.path())?;
         let secret = &minio.credentials().secret_key;
-        let mut command = std::process::Command::new("grep");
+        let mut command = Command::new("grep");
         let found =
             command.args(["--recursive", "--text", "--files-with-matches", secret]).arg(folder.path()).output()?;
         ensure!(found.stdout.is_empty(), "the secret is in {}", String::from_utf8_lossy(&found.stdout));
@@ -185,4 +224,8 @@ impl Lab {
         let mut minio = self.minio.borrow_mut();
         if minio.is_away() { minio.give_back(&self.cluster) } else { Ok(()) }
     }
+}
+
+fn input_url(documents: u64) -> String {
+    s3_server::url(&format!("shared/inputs/{documents}/corpus.jsonl"))
 }

@@ -90,7 +90,7 @@ pub(super) fn a_store_that_is_gone_for_half_a_minute_is_waited_for(lab: &Lab) ->
     lab.check_objects(case, SLOW)
 }
 
-/// The kubelet is away for longer than the node's grace period (40 s until the node counts as lost, and a second until its pods
+/// The kubelet is away for longer than the node's grace period (50 s until the node counts as lost, and a second until its pods
 /// are evicted), and comes back.
 pub(super) fn a_node_that_comes_back_finishes_what_it_began(lab: &Lab) -> anyhow::Result<()> {
     let case = "nodeless";
