@@ -5,7 +5,8 @@
 #
 # Sets the machine up (deploy/setup.sh), and gives the tests what they may need and cannot make themselves: a MinIO
 # (STRATA_TEST_MINIO), a browser (CHROMEDRIVER), a Python with the libraries of tests/readers.txt (STRATA_TEST_PYTHON),
-# real corpora (STRATA_TEST_DATA, where the caller has set it). The first and the third set to nothing mean none. What is
+# real corpora (STRATA_TEST_DATA) and a Kubernetes cluster (STRATA_TEST_CLUSTER, see tests/cluster/README.md) where the
+# caller has set them. The first and the third set to nothing mean none. What is
 # not run for want of one of these is listed by name at the end: a test that cannot run appends a line to the file
 # STRATA_TEST_SKIPPED, "what, for want of which".
 # The screen shows failures and sums; the whole output of the tests is kept in $CARGO_TARGET_DIR/test.log.
@@ -104,6 +105,7 @@ summarise() {
         "$(count ignored)" $((SECONDS / 60)) $((SECONDS % 60))
     want STRATA_TEST_MINIO minio "stores on a real MinIO, for want of one; an in-process S3 server took its place"
     want CHROMEDRIVER chrom "the page in a browser, for want of chromium and chromedriver"
+    want STRATA_TEST_CLUSTER "on a cluster" "the pipeline on a cluster, for want of a program named by STRATA_TEST_CLUSTER"
     want STRATA_TEST_DATA STRATA_TEST_DATA "real corpora, for want of a folder named by STRATA_TEST_DATA"
     if [[ -s $STRATA_TEST_SKIPPED ]]; then
         sort -u "$STRATA_TEST_SKIPPED" | sed 's/^/not run: /'
@@ -124,6 +126,8 @@ find_linters
 find_minio
 find_browser
 find_python
+
+echo "cluster: ${STRATA_TEST_CLUSTER:-none}"
 
 heading "format"
 cargo fmt --all --check

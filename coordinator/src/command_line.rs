@@ -41,6 +41,16 @@ pub enum Command {
     Reduce(ReduceCommand),
     /// Shard, embed, reduce and report
     Run(Box<RunCommand>),
+    /// The same inside of a cluster, as the pod of a Job: map and reduce become Jobs made from templates
+    Coordinate(Box<CoordinateCommand>),
+    /// The same on Kubernetes, from outside: apply what it takes, start a coordinator, and watch it
+    Submit(Box<SubmitCommand>),
+    /// Watch what was submitted, from anywhere
+    Watch(SubmissionCommand),
+    /// End what was submitted; shards that are done stay
+    Cancel(SubmissionCommand),
+    /// Let a coordinator start on Kubernetes again and again
+    Schedule(Box<ScheduleCommand>),
     /// Say what is there, missing or stale
     Status(StatusCommand),
     /// Show the findings of a finished run
@@ -106,6 +116,29 @@ pub struct RunCommand {
     /// On how much of the machine.
     #[command(flatten)]
     pub machine: MachineFlags,
+}
+
+/// `strata coordinate`.
+#[derive(Debug, Args)]
+pub struct CoordinateCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// The inputs.
+    #[command(flatten)]
+    pub shard: ShardFlags,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelFlags,
+    /// The question.
+    #[command(flatten)]
+    pub reduce: ReduceFlags,
+    /// The Jobs.
+    #[command(flatten)]
+    pub jobs: JobFlags,
+    /// Where they run.
+    #[command(flatten)]
+    pub place: NamespaceFlag,
 }
 
 /// `strata status`.
@@ -219,12 +252,20 @@ impl ShardFlags {
     }
 }
 
-/// How documents become vectors.
+/// The model that makes vectors.
 #[derive(Debug, Args)]
-pub struct EmbedFlags {
+pub struct ModelFlags {
     /// The model's folder or URL [default: what deploy/setup.sh installed]
     #[arg(long, env = "STRATA_MODEL", value_name = "DIR|URL")]
     pub model: Option<String>,
+}
+
+/// How documents become vectors on this machine.
+#[derive(Debug, Args)]
+pub struct EmbedFlags {
+    /// With which model.
+    #[command(flatten)]
+    pub model: ModelFlags,
     /// Worker processes that share the threads of this machine
     #[arg(long, env = "STRATA_WORKERS", value_name = "N", default_value = "1")]
     pub workers: Parallelism,
@@ -234,7 +275,7 @@ pub struct EmbedFlags {
 }
 
 /// What workers may take of this machine.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct MachineFlags {
     /// Threads in all [default: what the cgroup and the affinity mask leave]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
@@ -248,6 +289,124 @@ impl MachineFlags {
         let asked = self.threads.map(Parallelism::get);
         asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
+}
+
+/// `strata submit`.
+#[derive(Debug, Args)]
+pub struct SubmitCommand {
+    /// The question.
+    #[command(flatten)]
+    pub question: SubmissionFlags,
+    /// Leave it to itself once it has begun: `strata watch` looks at it again
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `strata schedule`.
+#[derive(Debug, Args)]
+pub struct ScheduleCommand {
+    /// The question.
+    #[command(flatten)]
+    pub question: SubmissionFlags,
+    /// When: minute, hour, day of the month, month, day of the week, as in '0 3 1 * *'
+    #[arg(long, value_name = "CRON")]
+    pub cron: String,
+    /// The time zone of that, such as Europe/Vienna [default: the cluster's own]
+    #[arg(long, value_name = "ZONE")]
+    pub time_zone: Option<String>,
+}
+
+/// `strata watch` and `strata cancel`.
+#[derive(Debug, Args)]
+pub struct SubmissionCommand {
+    /// Its name [default: the one that runs, or the newest]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceFlags,
+}
+
+/// What is to be done in a cluster, and with what.
+#[derive(Debug, Args)]
+pub struct SubmissionFlags {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// The inputs.
+    #[command(flatten)]
+    pub shard: ShardFlags,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelFlags,
+    /// The question.
+    #[command(flatten)]
+    pub reduce: ReduceFlags,
+    /// The Jobs.
+    #[command(flatten)]
+    pub jobs: JobFlags,
+    /// The cluster.
+    #[command(flatten)]
+    pub place: PlaceFlags,
+    /// The pods.
+    #[command(flatten)]
+    pub pods: PodFlags,
+    /// Print what would be applied as YAML, and on stderr what it will cost; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Documents that a map pod embeds in a second, for the cost
+    #[arg(long, env = "STRATA_DOCUMENTS_PER_SECOND", value_name = "N", default_value_t = DOCUMENTS_PER_SECOND)]
+    pub documents_per_second: f64,
+}
+
+/// What a map pod with two processors was measured to embed in a second: abstracts, all-MiniLM-L6-v2, two cores of a Zen 4.
+const DOCUMENTS_PER_SECOND: f64 = 32.0;
+
+/// Which cluster, and where in it.
+#[derive(Debug, Args)]
+pub struct PlaceFlags {
+    /// The namespace [default: the kubeconfig's]
+    #[arg(long, env = "STRATA_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The context of the kubeconfig [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// What pods are made of.
+#[derive(Debug, Args)]
+pub struct PodFlags {
+    /// The image that holds strata and its workers
+    #[arg(long, env = "STRATA_IMAGE", value_name = "IMAGE")]
+    pub image: String,
+    /// The Secret that holds the store's credentials as `AWS_*` variables; it may be absent where pods have an identity
+    #[arg(long, env = "STRATA_CREDENTIALS", value_name = "SECRET", default_value = "strata-credentials")]
+    pub credentials: String,
+    /// A variable for all pods; `AWS_ENDPOINT_URL` and `AWS_REGION` are taken from here where they are set
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+}
+
+/// The namespace of a pod.
+#[derive(Debug, Args)]
+pub struct NamespaceFlag {
+    /// The namespace [default: the pod's own]
+    #[arg(long, env = "STRATA_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+}
+
+/// What Jobs are made of.
+#[derive(Debug, Args)]
+pub struct JobFlags {
+    /// The suspended `CronJob` that the map is made from
+    #[arg(long, env = "STRATA_MAP_TEMPLATE", value_name = "NAME", default_value = "strata-map")]
+    pub map_template: String,
+    /// The suspended `CronJob` that the reduce is made from
+    #[arg(long, env = "STRATA_REDUCE_TEMPLATE", value_name = "NAME", default_value = "strata-reduce")]
+    pub reduce_template: String,
+    /// Shards that one pod embeds; more where there would be over 100,000 pods
+    #[arg(long, env = "STRATA_SHARDS_PER_POD", value_name = "N", default_value = "1")]
+    pub shards_per_pod: NonZeroUsize,
 }
 
 /// What to find, and how.

@@ -21,6 +21,8 @@ pub struct Configured {
     pub command_line: CommandLine,
     /// Every setting in force, by name.
     pub values: BTreeMap<String, Value>,
+    /// What `strata coordinate` is to be told so that it does what was asked here: all that is no default.
+    pub passed_on: Vec<String>,
 }
 
 /// One setting in force.
@@ -120,7 +122,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Configured, Refusal> {
     };
     let matches = with_defaults(CommandLine::command(), &file).try_get_matches_from(arguments).map_err(usage)?;
     let command_line = CommandLine::from_arg_matches(&matches).map_err(usage)?;
-    Ok(Configured { values: values(&matches, &file), command_line })
+    Ok(Configured { values: values(&matches, &file), passed_on: passed_on(&matches, &file), command_line })
 }
 
 /// Finds `--config` before the command line can be parsed, since its file decides on defaults.
@@ -168,6 +170,34 @@ fn words(value: &toml::Value) -> Result<Vec<String>, &'static str> {
     }
 }
 
+/// Flags that are of one invocation: no file sets them, and no list of settings shows them.
+const OCCASIONAL: [&str; 7] = ["config", "help", "version", "json", "html", "dry-run", "detach"];
+
+/// Returns those flags and inputs of a command that `strata coordinate` knows too and that somebody has given, as words.
+fn passed_on(matches: &ArgMatches, file: &Settings) -> Vec<String> {
+    let command = CommandLine::command();
+    let known = command.find_subcommand("coordinate").into_iter().flat_map(clap::Command::get_arguments);
+    let Some((_, given)) = matches.subcommand() else { return Vec::new() };
+    let (mut flags, mut inputs) = (Vec::new(), Vec::new());
+    for argument in known.filter(|argument| argument.get_id() != "namespace") {
+        let id = argument.get_id().as_str();
+        let is_default = matches!(given.try_contains_id(id), Err(_) | Ok(false))
+            || given.value_source(id) == Some(ValueSource::DefaultValue) && !file.contains_key(&name_of(argument));
+        if is_default {
+            continue;
+        }
+        let values = given.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().into_owned());
+        match argument.get_long() {
+            None => inputs.extend(values),
+            Some(name) if argument.get_action().takes_values() => {
+                flags.extend(values.map(|value| format!("--{name}={value}")));
+            }
+            Some(name) => flags.extend(given.get_flag(id).then(|| format!("--{name}"))),
+        }
+    }
+    flags.into_iter().chain(inputs).collect()
+}
+
 /// Returns a setting's name in files: its flag, or `inputs`.
 fn name_of(argument: &Arg) -> String {
     argument.get_long().map_or_else(|| argument.get_id().to_string(), str::to_owned)
@@ -180,10 +210,7 @@ fn all_arguments(command: &clap::Command) -> impl Iterator<Item = &Arg> {
 
 fn known_names() -> BTreeSet<String> {
     let command = CommandLine::command();
-    all_arguments(&command)
-        .map(name_of)
-        .filter(|name| !matches!(name.as_str(), "config" | "help" | "version" | "json" | "html"))
-        .collect()
+    all_arguments(&command).map(name_of).filter(|name| !OCCASIONAL.contains(&name.as_str())).collect()
 }
 
 fn with_defaults(command: clap::Command, file: &Settings) -> clap::Command {
@@ -200,7 +227,7 @@ fn values(matches: &ArgMatches, file: &Settings) -> BTreeMap<String, Value> {
     // `strata config` takes hardly a setting of its own: it shows what the other commands would see.
     for argument in all_arguments(&command) {
         let name = name_of(argument);
-        if !matches!(name.as_str(), "config" | "help" | "version" | "json" | "html" | "inputs") {
+        if !OCCASIONAL.contains(&name.as_str()) && argument.get_long().is_some() {
             values.entry(name.clone()).or_insert_with(|| value(argument, &name, file));
         }
     }
@@ -291,6 +318,40 @@ mod tests {
         shard_settings(&["strata", "shard", "--store", "s", "--config", &path, "--vectors", "v.npy"]).unwrap();
         let (_folder, path) = file("vectors = \"v.npy\"\n");
         shard_settings(&["strata", "shard", "--store", "s", "--config", &path, "--model-name", "elsewhere"]).unwrap();
+    }
+
+    #[test]
+    fn what_a_submission_was_given_is_passed_on_and_its_defaults_and_places_are_not() {
+        let (_folder, path) = file("store = \"s3://b/c\"\nclusters = 7\n");
+        let words = [
+            "strata",
+            "submit",
+            "--config",
+            &path,
+            "s3://b/in.jsonl",
+            "--model",
+            "s3://b/m",
+            "--image",
+            "i",
+            "--namespace",
+            "n",
+            "--env",
+            "A=b",
+            "--lonely-k",
+            "3",
+            "--force",
+            "--detach",
+        ];
+        let passed_on = parse_words(&words).expect("a command line").passed_on;
+        let expected = ["--store=s3://b/c", "--model=s3://b/m", "--clusters=7", "--lonely-k=3", "--force"];
+        assert!(expected.iter().all(|word| passed_on.iter().any(|passed| passed == word)), "{passed_on:?}");
+        assert_eq!((passed_on.len(), passed_on.last().map(String::as_str)), (6, Some("s3://b/in.jsonl")));
+        let again: Vec<&str> =
+            ["strata", "coordinate"].into_iter().chain(passed_on.iter().map(String::as_str)).collect();
+        let Command::Coordinate(command) = parse_words(&again).expect("a command line").command_line.command else {
+            panic!("another command")
+        };
+        assert_eq!((command.reduce.clusters, command.reduce.force, command.shard.inputs.len()), (Some(7), true, 1));
     }
 
     #[test]

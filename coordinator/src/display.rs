@@ -30,11 +30,28 @@ pub struct Display {
     stages: Mutex<BTreeMap<String, Stage>>,
 }
 
+/// How far one worker is.
+#[derive(Debug, Clone, Copy)]
+struct Amount<'a> {
+    done: u64,
+    total: u64,
+    unit: &'a str,
+    /// What else it has to say.
+    details: &'a str,
+}
+
+/// Returns what an event of progress says beside its numbers.
+fn details(message: &str) -> &str {
+    if message == "progress" { "" } else { message }
+}
+
 #[derive(Debug)]
 struct Stage {
     /// Units done and in all, by worker.
     workers: BTreeMap<String, (u64, u64)>,
     bar: Option<ProgressBar>,
+    /// Units that were done when the stage was first heard of: it may have begun long before.
+    before: u64,
     started: Instant,
     last_line: Option<Instant>,
     /// The total at which the stage was said to be done; another worker's share makes it grow.
@@ -42,8 +59,8 @@ struct Stage {
 }
 
 impl Stage {
-    fn begin(bar: Option<ProgressBar>) -> Self {
-        Self { workers: BTreeMap::new(), bar, started: Instant::now(), last_line: None, ended_at: None }
+    fn begin(bar: Option<ProgressBar>, before: u64) -> Self {
+        Self { workers: BTreeMap::new(), bar, before, started: Instant::now(), last_line: None, ended_at: None }
     }
 
     /// Tells whether a plain line is due: the first one, one now and then, and the last one, once for each total.
@@ -80,7 +97,8 @@ impl Display {
         match (self.renderer, &line.stage, line.done, line.total) {
             (Renderer::Json, ..) => self.json(worker, line),
             (_, Some(stage), Some(done), Some(total)) if line.target == PROGRESS => {
-                self.progress(worker, stage, done, total, line.unit.as_deref().unwrap_or("units"));
+                let unit = line.unit.as_deref().unwrap_or("units");
+                self.progress(worker, stage, Amount { done, total, unit, details: details(&line.message) });
             }
             _ if line.level == "INFO" => self.line(&line.message),
             _ => self.line(&format!("{}: {}", line.level.to_lowercase(), line.message)),
@@ -103,10 +121,11 @@ impl Display {
         say(&text);
     }
 
-    fn progress(&self, worker: &str, name: &str, done: u64, total: u64, unit: &str) {
+    fn progress(&self, worker: &str, name: &str, amount: Amount<'_>) {
+        let Amount { done, total, unit, details } = amount;
         let mut stages = self.lock();
         let bars = self.renderer == Renderer::Bars;
-        let stage = stages.entry(name.to_owned()).or_insert_with(|| Stage::begin(bars.then(|| bar(name, unit))));
+        let stage = stages.entry(name.to_owned()).or_insert_with(|| Stage::begin(bars.then(|| bar(name, unit)), done));
         stage.workers.insert(worker.to_owned(), (done, total));
         let (done, total) = stage.sums();
         if let Some(bar) = &stage.bar {
@@ -115,11 +134,13 @@ impl Display {
             }
             bar.set_length(total);
             bar.set_position(done);
+            bar.set_message(visible::plain(details).into_owned());
             if done == total {
                 bar.abandon();
             }
         } else if stage.is_due(done, total) {
-            say(&visible::plain(&plain(name, unit, done, total, stage.started.elapsed())));
+            let amount = Amount { done, total, unit, details };
+            say(&visible::plain(&plain(name, amount, stage.before, stage.started.elapsed())));
         }
     }
 
@@ -139,6 +160,12 @@ pub(crate) fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
+/// Writes a line of data to stdout; a reader that has gone away, as `head` does, is no failure.
+pub(crate) fn pass_on(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{}", visible::plain(line)).and_then(|()| stdout.flush());
+}
+
 /// Encodes one event of `worker` as an object on one line.
 fn json(worker: &str, line: &LogLine) -> String {
     let mut object = serde_json::json!(line);
@@ -150,14 +177,16 @@ fn bar(name: &str, unit: &str) -> ProgressBar {
     let template = if unit == "bytes" {
         "{prefix:>8} {bar:30} {bytes:>11} of {total_bytes:11} {bytes_per_sec:>13}  {eta} left"
     } else {
-        "{prefix:>8} {bar:30} {human_pos:>11} of {human_len:11} {per_sec:>13}  {eta} left"
+        "{prefix:>8} {bar:30} {human_pos:>11} of {human_len:11} {per_sec:>13}  {eta} left  {msg}"
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_prefix(name.to_owned()).with_style(style)
 }
 
-fn plain(name: &str, unit: &str, done: u64, total: u64, elapsed: Duration) -> String {
-    let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+/// Says how far a stage is that had done `before` units when it was first heard of, `elapsed` ago.
+fn plain(name: &str, amount_of: Amount<'_>, before: u64, elapsed: Duration) -> String {
+    let Amount { done, total, unit, details } = amount_of;
+    let rate = done.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-3);
     let (so_far, all) = (amount(done, unit), amount(total, unit));
     let begun = so_far.strip_suffix(unit).unwrap_or(&so_far).trim_end();
     let speed = if unit == "bytes" { HumanBytes(rate as u64).to_string() } else { format!("{rate:.0}") };
@@ -166,12 +195,13 @@ fn plain(name: &str, unit: &str, done: u64, total: u64, elapsed: Duration) -> St
     }
     let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
     let percent = 100.0 * done as f64 / total as f64;
+    let details = if details.is_empty() { String::new() } else { format!("; {details}") };
     if done == 0 {
-        format!("{name}: {all} to go")
+        format!("{name}: {all} to go{details}")
     } else if done >= total {
-        format!("{name}: {so_far} in {:.1} s ({speed} a second)", elapsed.as_secs_f64())
+        format!("{name}: {so_far} in {:.1} s ({speed} a second){details}", elapsed.as_secs_f64())
     } else {
-        format!("{name}: {begun} of {all} ({percent:.0} %), {speed} a second, {left:.0} s left")
+        format!("{name}: {begun} of {all} ({percent:.0} %), {speed} a second, {left:.0} s left{details}")
     }
 }
 
@@ -185,11 +215,19 @@ mod tests {
 
     #[test]
     fn plain_lines_say_how_far_and_how_long() {
-        let line = plain("embed", "documents", 5_000, 20_000, Duration::from_secs(50));
+        let amount = |done, total, unit| Amount { done, total, unit, details: "" };
+        let line = plain("embed", amount(5_000, 20_000, "documents"), 0, Duration::from_secs(50));
         assert_eq!(line, "embed: 5,000 of 20,000 documents (25 %), 100 a second, 150 s left");
-        assert_eq!(plain("shard", "bytes", 3 << 20, 0, Duration::from_secs(1)), "shard: 3.00 MiB");
-        let line = plain("shard", "bytes", 3 << 20, 3 << 20, Duration::from_secs(2));
+        assert_eq!(plain("shard", amount(3 << 20, 0, "bytes"), 0, Duration::from_secs(1)), "shard: 3.00 MiB");
+        let line = plain("shard", amount(3 << 20, 3 << 20, "bytes"), 0, Duration::from_secs(2));
         assert_eq!(line, "shard: 3.00 MiB in 2.0 s (1.50 MiB a second)");
+    }
+
+    #[test]
+    fn a_stage_that_is_joined_half_way_is_as_fast_as_it_was_seen_to_be() {
+        let amount = Amount { done: 600, total: 1_000, unit: "documents", details: "6 of 10 indices, 4 running" };
+        let line = plain("map", amount, 500, Duration::from_secs(10));
+        assert_eq!(line, "map: 600 of 1,000 documents (60 %), 10 a second, 40 s left; 6 of 10 indices, 4 running");
     }
 
     #[test]
@@ -212,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_stage_whose_total_grows_has_not_ended() {
-        let mut stage = Stage::begin(None);
+        let mut stage = Stage::begin(None, 0);
         assert!(stage.is_due(0, 50), "the beginning");
         assert!(stage.is_due(50, 50), "the end of the one worker that was heard");
         assert!(!stage.is_due(50, 50), "the same end again");

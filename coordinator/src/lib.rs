@@ -12,6 +12,7 @@ pub mod page;
 pub mod plan;
 pub mod report;
 pub mod shard;
+pub mod submit;
 pub mod watch;
 
 use std::pin::pin;
@@ -22,11 +23,11 @@ use strata_shared::exit::{Exit, Failure};
 use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
 
-use command_line::{Command, RunCommand};
+use command_line::{Command, CoordinateCommand, MachineFlags, RunCommand, ShardCommand};
 use commands::Context;
 use configuration::Configured;
 use display::Display;
-use launch::Launcher;
+use launch::{Launcher, Machine, Processes};
 
 /// Runs the command line `arguments`, the program's name first; returns how the program should end.
 #[must_use]
@@ -63,37 +64,55 @@ fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure
 /// Does the work; asked to stop, ends the workers first, which are heard until they are gone.
 async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
-    let launcher = Arc::new(Launcher::default());
-    let mut work = pin!(dispatch(configured, display, &launcher));
+    let processes = Arc::new(Processes::default());
+    let mut work = pin!(dispatch(configured, display, &processes));
     tokio::select! {
         done = &mut work => return done,
         () = interruptions.asked() => {}
     }
+    // Jobs of a cluster go on: whoever coordinates them next joins them.
     let is_done = tokio::select! {
         done = &mut work => done.is_ok(),
-        () = launcher.end(interruptions.insisted()) => false,
+        () = processes.end(interruptions.insisted()) => false,
     };
     let interrupted = || Failure::new(Exit::Retry, "interrupted; the same command goes on from here");
     if is_done { Ok(()) } else { Err(interrupted()) }
 }
 
-async fn dispatch(configured: Configured, display: &Arc<Display>, launcher: &Arc<Launcher>) -> Result<(), Failure> {
-    let with = |store, url: &str| Context {
-        store,
-        url: url.to_owned(),
-        display: Arc::clone(display),
-        launcher: Arc::clone(launcher),
-    };
-    let open = |url: &str| Store::open(url).map(|store| with(store, url));
-    let open_or_create = |url: &str| Store::open_or_create(url).map(|store| with(store, url));
+async fn dispatch(configured: Configured, display: &Arc<Display>, processes: &Arc<Processes>) -> Result<(), Failure> {
+    let machine = |flags| Machine::new(Arc::clone(processes), flags);
+    let with =
+        |store, url: &str, launcher| Context { store, url: url.to_owned(), display: Arc::clone(display), launcher };
+    let on = |url: &str, machine| Store::open(url).map(|store| with(store, url, Launcher::Machine(machine)));
+    let open = |url: &str| on(url, machine(MachineFlags::default()));
     match configured.command_line.command {
-        Command::Shard(flags) => commands::shard(&open_or_create(&flags.store.store)?, flags.shard).await,
-        Command::Embed(flags) => commands::embed(&open(&flags.store.store)?, &flags.embed, flags.machine).await,
-        Command::Reduce(flags) => commands::reduce(&open(&flags.store.store)?, &flags.reduce, flags.machine).await,
-        Command::Run(flags) => {
-            let RunCommand { store, shard, embed, reduce, machine } = *flags;
-            commands::run(&open_or_create(&store.store)?, shard, &embed, &reduce, machine).await
+        Command::Shard(ShardCommand { store, shard }) => {
+            let launcher = Launcher::Machine(machine(MachineFlags::default()));
+            commands::shard(&with(Store::open_or_create(&store.store)?, &store.store, launcher), shard).await
         }
+        Command::Embed(flags) => {
+            let machine = machine(flags.machine).embedding(&flags.embed);
+            commands::embed(&on(&flags.store.store, machine)?, &flags.embed.model).await
+        }
+        Command::Reduce(flags) => {
+            commands::reduce(&on(&flags.store.store, machine(flags.machine))?, &flags.reduce).await
+        }
+        Command::Run(flags) => {
+            let RunCommand { store, shard, embed, reduce, machine: granted } = *flags;
+            let launcher = Launcher::Machine(machine(granted).embedding(&embed));
+            let context = with(Store::open_or_create(&store.store)?, &store.store, launcher);
+            commands::run(&context, Some(shard), &embed.model, &reduce).await
+        }
+        Command::Coordinate(flags) => {
+            let CoordinateCommand { store, shard, model, reduce, jobs, place } = *flags;
+            let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
+            commands::coordinate(&with(Store::open(&store.store)?, &store.store, launcher), shard, &model, &reduce)
+                .await
+        }
+        Command::Submit(flags) => commands::submit(*flags, configured.passed_on, display).await,
+        Command::Watch(flags) => commands::watch(flags, display).await,
+        Command::Cancel(flags) => commands::cancel(flags).await,
+        Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
         Command::Status(flags) => commands::status(&open(&flags.store.store)?, flags.json).await,
         Command::Report(flags) => commands::report(&open(&flags.store.store)?, &flags.report).await,
         Command::Config => commands::config(&configured.values),

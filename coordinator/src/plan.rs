@@ -67,32 +67,57 @@ impl FromIterator<Finding> for Progress {
     }
 }
 
-/// What is left to embed, and how many processes share it.
+/// How work is spread over tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// At most so many processes of this machine.
+    Processes(usize),
+    /// A pod for every so many shards.
+    ShardsPerPod(usize),
+}
+
+/// The most tasks that an Indexed Job may have before Kubernetes bounds how many run at once and fail:
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>.
+const MAX_PODS: usize = 100_000;
+
+impl Sharing {
+    /// Returns the tasks that share `num_shards`: never more than shards, and none without any.
+    fn num_tasks(self, num_shards: usize) -> usize {
+        let wanted = match self {
+            Self::Processes(wanted) => wanted,
+            Self::ShardsPerPod(shards) => num_shards.div_ceil(shards.max(1)),
+        };
+        wanted.max(1).min(num_shards).min(MAX_PODS)
+    }
+}
+
+/// What is left to embed, and how many tasks share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedPlan {
     /// The shards without sound vectors, as indexes into the manifest's.
     pub shards: Vec<usize>,
-    /// The processes.
-    pub num_workers: usize,
-    /// Threads of each.
-    pub threads: usize,
-    /// Whether the processes have to be told the shards: one alone finds them, and all of the manifest need no list.
+    /// The tasks.
+    pub num_tasks: usize,
+    /// Whether tasks have to be told the shards. One process finds them by itself, and all of the manifest need no list; a pod
+    /// that starts later than others must still share the same list as they.
     pub needs_list: bool,
 }
 
 impl EmbedPlan {
-    /// Shares `threads` among at most `wanted` workers, no more than there are shards to embed; `None` where there are
-    /// none. `findings` are those of every shard's vectors, in the manifest's order.
+    /// Shares what is left; `None` where nothing is. `findings` are those of every shard's vectors, in the manifest's order.
     #[must_use]
-    pub fn new(wanted: usize, threads: usize, findings: &[Finding]) -> Option<Self> {
+    pub fn new(sharing: Sharing, findings: &[Finding]) -> Option<Self> {
         let without_vectors = findings.iter().enumerate().filter(|(_, finding)| **finding != Finding::Done);
         let shards: Vec<usize> = without_vectors.map(|(index, _)| index).collect();
-        let num_workers = wanted.max(1).min(shards.len());
-        if num_workers == 0 {
+        let num_tasks = sharing.num_tasks(shards.len());
+        if num_tasks == 0 {
             return None;
         }
-        let needs_list = num_workers > 1 && shards.len() < findings.len();
-        Some(Self { shards, num_workers, threads: (threads / num_workers).max(1), needs_list })
+        let needs_list = match sharing {
+            Sharing::Processes(_) => num_tasks > 1 && shards.len() < findings.len(),
+            Sharing::ShardsPerPod(_) => true,
+        };
+        Some(Self { shards, num_tasks, needs_list })
     }
 }
 
@@ -108,33 +133,47 @@ mod tests {
 
     #[test]
     fn nothing_missing_needs_no_worker() {
-        assert_eq!(EmbedPlan::new(4, 8, &[Finding::Done; 3]), None);
+        assert_eq!(EmbedPlan::new(Sharing::Processes(4), &[Finding::Done; 3]), None);
     }
 
     #[test]
     fn workers_are_told_what_is_left_where_something_is_done() {
         use Finding::{Done, Missing, Stale};
-        let plan = EmbedPlan::new(2, 4, &[Missing, Done, Stale, Done, Missing, Done]).expect("there is work");
-        let expected = EmbedPlan { shards: vec![0, 2, 4], num_workers: 2, threads: 2, needs_list: true };
+        let plan =
+            EmbedPlan::new(Sharing::Processes(2), &[Missing, Done, Stale, Done, Missing, Done]).expect("there is work");
+        let expected = EmbedPlan { shards: vec![0, 2, 4], num_tasks: 2, needs_list: true };
         assert_eq!(plan, expected);
-        let needs_list = |wanted, findings: &[Finding]| EmbedPlan::new(wanted, 4, findings).map(|plan| plan.needs_list);
+        let needs_list = |wanted, findings: &[Finding]| {
+            EmbedPlan::new(Sharing::Processes(wanted), findings).map(|plan| plan.needs_list)
+        };
         assert_eq!(needs_list(2, &[Missing, Stale, Missing]), Some(false));
         assert_eq!(needs_list(1, &[Missing, Done, Missing]), Some(false));
         assert_eq!(needs_list(3, &[Missing, Done, Done]), Some(false));
     }
 
+    #[test]
+    fn pods_are_always_told_their_shards_and_take_as_many_as_they_should() {
+        let plan = |per_pod, shards| EmbedPlan::new(Sharing::ShardsPerPod(per_pod), &vec![Finding::Missing; shards]);
+        let counted = |per_pod, shards| plan(per_pod, shards).map(|plan| (plan.num_tasks, plan.needs_list));
+        assert_eq!(counted(1, 7), Some((7, true)));
+        assert_eq!(counted(3, 7), Some((3, true)));
+        assert_eq!(counted(1, 250_000), Some((100_000, true)));
+        assert_eq!(counted(1, 0), None);
+    }
+
     proptest! {
         #[test]
-        fn workers_never_outnumber_shards_or_starve(wanted in 0usize..50, threads in 1usize..50, shards in 1usize..50) {
-            let plan = EmbedPlan::new(wanted, threads, &vec![Finding::Missing; shards]).expect("there is work");
-            prop_assert!(plan.num_workers >= 1 && plan.num_workers <= shards && plan.threads >= 1);
-            prop_assert!(plan.num_workers * plan.threads <= threads.max(plan.num_workers));
+        fn tasks_never_outnumber_shards(wanted in 0usize..50, shards in 1usize..50) {
+            for sharing in [Sharing::Processes(wanted), Sharing::ShardsPerPod(wanted)] {
+                let plan = EmbedPlan::new(sharing, &vec![Finding::Missing; shards]).expect("there is work");
+                prop_assert!(plan.num_tasks >= 1 && plan.num_tasks <= shards);
+            }
         }
 
         #[test]
         fn every_shard_is_done_or_planned_and_never_both(numbers in proptest::collection::vec(0u8..3, 0..100)) {
             let findings: Vec<Finding> = numbers.into_iter().map(finding).collect();
-            let planned = EmbedPlan::new(2, 2, &findings).map_or_else(Vec::new, |plan| plan.shards);
+            let planned = EmbedPlan::new(Sharing::Processes(2), &findings).map_or_else(Vec::new, |plan| plan.shards);
             for (index, finding) in findings.iter().enumerate() {
                 prop_assert_eq!(planned.contains(&index), *finding != Finding::Done);
             }

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod binaries;
+pub mod cluster;
 pub mod compare;
 pub mod conformance;
 pub mod corpus;

@@ -9,20 +9,22 @@ use strata_shared::store::{Store, StoreError};
 use strata_shared::work_list::WorkList;
 
 use super::{Context, status};
-use crate::command_line::{EmbedFlags, MachineFlags};
-use crate::launch::Worker;
+use crate::command_line::ModelFlags;
+use crate::launch::Work;
 use crate::plan::EmbedPlan;
 
 /// `strata embed`: the shards that have no vectors yet → vector shards.
 ///
 /// # Errors
 /// What keeps a shard from being embedded; the others are done first.
-pub async fn embed(context: &Context, flags: &EmbedFlags, machine: MachineFlags) -> Result<(), Failure> {
-    embed_with(context, flags, machine, &find_model(flags).await?).await
+pub async fn embed(context: &Context, flags: &ModelFlags) -> Result<(), Failure> {
+    embed_with(context, &find_model(flags).await?).await
 }
 
 /// A model on this machine.
 pub(super) struct LocalModel {
+    /// What the flag said, which may be a URL.
+    given: Option<String>,
     folder: String,
     /// Its name.
     pub(super) name: ModelName,
@@ -32,34 +34,32 @@ pub(super) struct LocalModel {
 ///
 /// # Errors
 /// There is none, or it cannot be used.
-pub(super) async fn find_model(flags: &EmbedFlags) -> Result<LocalModel, Failure> {
+pub(super) async fn find_model(flags: &ModelFlags) -> Result<LocalModel, Failure> {
     let folder = model::locate(flags.model.as_deref()).await?;
     let shown = folder.display().to_string();
     let opened = tokio::task::spawn_blocking(move || Model::open(&folder)).await;
     let opened = opened.map_err(|error| Failure::new(Exit::Retry, error))??;
-    Ok(LocalModel { folder: shown, name: opened.name().clone() })
+    Ok(LocalModel { given: flags.model.clone(), folder: shown, name: opened.name().clone() })
 }
 
 /// Embeds with a model that was found.
 ///
 /// # Errors
 /// As [`embed`].
-pub(super) async fn embed_with(
-    context: &Context,
-    flags: &EmbedFlags,
-    machine: MachineFlags,
-    model: &LocalModel,
-) -> Result<(), Failure> {
-    let (manifest, _) = Manifest::read(&context.store).await?;
-    let findings = status::vectors(&context.store, &manifest, &model.name).await?;
-    if let Some(plan) = EmbedPlan::new(flags.workers.get().get(), machine.threads(), &findings) {
-        let list = if plan.needs_list { Some(write_list(&context.store, &model.name, &plan).await?) } else { None };
-        let task = |index| map_worker(context, flags, &model.folder, &plan, list.as_ref(), index);
-        context.launcher.run((0..plan.num_workers).map(task).collect(), &context.display).await?;
+pub(super) async fn embed_with(context: &Context, model: &LocalModel) -> Result<(), Failure> {
+    let Context { store, launcher, .. } = context;
+    launcher.join_map(store, &context.display).await?;
+    let (manifest, _) = Manifest::read(store).await?;
+    let findings = status::vectors(store, &manifest, &model.name).await?;
+    if let Some(plan) = EmbedPlan::new(launcher.sharing(), &findings) {
+        let list = if plan.needs_list { Some(write_list(store, &model.name, &plan).await?) } else { None };
+        let place = launcher.model_argument(model.given.as_deref(), &model.folder);
+        let work = Work::map(&context.url, place, &plan, list.as_ref(), &manifest);
+        launcher.launch(&work, &context.display).await?;
     } else {
         tracing::info!(shards = manifest.shards.len(), "every shard has its vectors: nothing to embed");
     }
-    Ok(remove_lists(&context.store, &model.name).await?)
+    Ok(remove_lists(store, &model.name).await?)
 }
 
 async fn write_list(store: &Store, model: &ModelName, plan: &EmbedPlan) -> Result<Path, StoreError> {
@@ -74,27 +74,4 @@ async fn remove_lists(store: &Store, model: &ModelName) -> Result<(), StoreError
         store.delete(&list.location).await?;
     }
     Ok(())
-}
-
-fn map_worker(
-    context: &Context,
-    flags: &EmbedFlags,
-    folder: &str,
-    plan: &EmbedPlan,
-    list: Option<&Path>,
-    index: usize,
-) -> Worker {
-    let mut arguments = vec![
-        "--store".to_owned(),
-        context.url.clone(),
-        "--model".to_owned(),
-        folder.to_owned(),
-        format!("--task-index={index}"),
-        format!("--task-count={}", plan.num_workers),
-        format!("--threads={}", plan.threads),
-        "--log-format=json".to_owned(),
-    ];
-    arguments.extend(list.map(|key| format!("--work-list={key}")));
-    arguments.extend(flags.onnxruntime.iter().map(|library| format!("--onnxruntime={}", library.display())));
-    Worker { program: "map-worker", index, arguments }
 }

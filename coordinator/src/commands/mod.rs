@@ -1,10 +1,12 @@
 //! One function a command: each reads as what the command does.
 
+mod coordinate;
 mod describe;
 mod embed;
 mod page_file;
 mod reduce;
 mod status;
+mod submit;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -15,16 +17,18 @@ use strata_shared::layout::{ModelName, RunName};
 use strata_shared::measurements::Measurements;
 use strata_shared::store::Store;
 
-use crate::command_line::{EmbedFlags, MachineFlags, ReduceFlags, ReportFlags, ShardFlags};
+use crate::command_line::{ModelFlags, ReduceFlags, ReportFlags, ShardFlags};
 use crate::configuration::Value;
 use crate::display::Display;
 use crate::launch::Launcher;
 use crate::report::{self, View};
 use crate::{page, shard as sharding};
 
+pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
 pub use reduce::reduce;
 pub use status::status;
+pub use submit::{cancel, schedule, submit, watch};
 
 /// The widest that tables get: what fits a terminal and a mail.
 const MAX_WIDTH: usize = 100;
@@ -39,7 +43,7 @@ pub struct Context {
     /// Where everything that is said goes.
     pub display: Arc<Display>,
     /// What runs workers.
-    pub launcher: Arc<Launcher>,
+    pub launcher: Launcher,
 }
 
 /// `strata shard`: inputs → raw shards.
@@ -55,21 +59,20 @@ pub async fn shard(context: &Context, flags: ShardFlags) -> Result<(), Failure> 
     Ok(())
 }
 
-/// `strata run`: all of it, then the tables on stdout.
+/// `strata run`: all of it, then the tables on stdout; without `inputs`, of the corpus that the store holds.
 ///
 /// # Errors
 /// What keeps a stage from being finished; the same command goes on from there.
 pub async fn run(
     context: &Context,
-    inputs: ShardFlags,
-    flags: &EmbedFlags,
+    inputs: Option<ShardFlags>,
+    flags: &ModelFlags,
     question: &ReduceFlags,
-    machine: MachineFlags,
 ) -> Result<(), Failure> {
-    inputs.settings()?;
+    inputs.as_ref().map(ShardFlags::settings).transpose()?;
     question.settings()?;
+    let brought = inputs.as_ref().and_then(|inputs| inputs.vectors.as_ref().and(inputs.model_name.clone()));
     // A model that cannot be used is told before hours of sharding, not after.
-    let brought = inputs.vectors.as_ref().and(inputs.model_name.clone());
     let (model, vectors_of) = if let Some(brought) = brought {
         (None, brought)
     } else {
@@ -78,11 +81,13 @@ pub async fn run(
         (Some(model), name)
     };
     check_vectors_of(question, &vectors_of)?;
-    shard(context, inputs).await?;
-    if let Some(model) = model {
-        embed::embed_with(context, flags, machine, &model).await?;
+    if let Some(inputs) = inputs {
+        shard(context, inputs).await?;
     }
-    let report = reduce::finish_run(context, question, machine, vectors_of).await?;
+    if let Some(model) = model {
+        embed::embed_with(context, &model).await?;
+    }
+    let report = reduce::finish_run(context, question, vectors_of).await?;
     show(context, report).await
 }
 

@@ -1,5 +1,70 @@
-//! Work → worker processes, and their ends → exits. Kubernetes will be the other launcher.
+//! Work → workers, and their ends → exits: processes of this machine, or Jobs of Kubernetes.
 
+pub mod kubernetes;
+mod machine;
 mod process;
+mod work;
 
-pub use process::{LaunchError, Launcher, Worker};
+use strata_shared::exit::Failure;
+use strata_shared::store::Store;
+
+use crate::display::Display;
+use crate::plan::Sharing;
+use kubernetes::Jobs;
+
+pub use machine::Machine;
+pub use process::{LaunchError, Processes, Worker};
+pub use work::{Stage, Work};
+
+/// What runs workers.
+#[derive(Debug, Clone)]
+pub enum Launcher {
+    /// As processes of this machine.
+    Machine(Machine),
+    /// As pods of a cluster.
+    Jobs(Jobs),
+}
+
+impl Launcher {
+    /// Does `work`, until all of its tasks have ended.
+    ///
+    /// # Errors
+    /// The gravest end of them: configuration before data before a retry.
+    pub async fn launch(&self, work: &Work, display: &Display) -> Result<(), Failure> {
+        match self {
+            Self::Machine(machine) => machine.run(work, display).await,
+            Self::Jobs(jobs) => Ok(jobs.run(work, display).await?),
+        }
+    }
+
+    /// Waits for what an earlier life of this command has launched of the map and not heard the end of.
+    ///
+    /// # Errors
+    /// As [`launch`](Self::launch).
+    pub async fn join_map(&self, store: &Store, display: &Display) -> Result<(), Failure> {
+        match self {
+            // Processes end with the command that started them.
+            Self::Machine(_) => Ok(()),
+            Self::Jobs(jobs) => Ok(jobs.join_map(store, display).await?),
+        }
+    }
+
+    /// Returns how a map is spread over tasks.
+    #[must_use]
+    pub const fn sharing(&self) -> Sharing {
+        match self {
+            Self::Machine(machine) => machine.sharing(),
+            Self::Jobs(jobs) => jobs.sharing(),
+        }
+    }
+
+    /// Returns what tasks are told of a model that was `given`, and is in `folder` here.
+    #[must_use]
+    pub fn model_argument<'a>(&self, given: Option<&'a str>, folder: &'a str) -> &'a str {
+        match self {
+            Self::Machine(_) => folder,
+            // Another pod has another cache.
+            Self::Jobs(_) => given.unwrap_or(folder),
+        }
+    }
+}

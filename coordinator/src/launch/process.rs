@@ -130,13 +130,13 @@ pub struct Worker {
 
 /// Runs workers, and ends them when the command is to end.
 #[derive(Debug, Default)]
-pub struct Launcher {
+pub struct Processes {
     /// The process ids of the workers that run now; none of them was waited for, so that each still means its worker.
     running: Mutex<BTreeSet<u32>>,
     is_stopping: AtomicBool,
 }
 
-impl Launcher {
+impl Processes {
     /// Runs all `workers` side by side until each has ended.
     ///
     /// # Errors
@@ -265,21 +265,21 @@ fn find(program: &str) -> PathBuf {
 
 /// Keeps a process on the list of those running while it lives.
 struct Registration<'a> {
-    launcher: &'a Launcher,
+    processes: &'a Processes,
     id: Option<u32>,
 }
 
 impl<'a> Registration<'a> {
-    fn new(launcher: &'a Launcher, id: Option<u32>) -> Self {
-        launcher.running().extend(id);
-        Self { launcher, id }
+    fn new(processes: &'a Processes, id: Option<u32>) -> Self {
+        processes.running().extend(id);
+        Self { processes, id }
     }
 }
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.launcher.running().remove(&id);
+            self.processes.running().remove(&id);
         }
     }
 }
@@ -298,18 +298,18 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_insists_has_workers_killed_and_none_is_started_after_that() {
-        let (launcher, display) = (Launcher::default(), Display::new(LogFormat::Json));
-        let run = launcher.run(vec![stubborn()], &display);
+        let (processes, display) = (Processes::default(), Display::new(LogFormat::Json));
+        let run = processes.run(vec![stubborn()], &display);
         let end = async {
-            while launcher.running().is_empty() {
+            while processes.running().is_empty() {
                 tokio::time::sleep(TICK).await;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
-            launcher.end(tokio::time::sleep(Duration::from_millis(100))).await;
+            processes.end(tokio::time::sleep(Duration::from_millis(100))).await;
         };
         let (done, ()) = tokio::time::timeout(GRACE, futures::future::join(run, end)).await.expect("an end");
         assert_eq!(done.expect_err("a killed worker").exit(), Exit::Retry);
-        let refused = launcher.run(vec![stubborn()], &display).await.expect_err("a refusal");
+        let refused = processes.run(vec![stubborn()], &display).await.expect_err("a refusal");
         assert!(refused.chain().contains("is not started"), "{refused}");
     }
 

@@ -167,6 +167,12 @@ pub fn closed_port() -> std::io::Result<SocketAddr> {
     listen()?.local_addr()
 }
 
+/// Returns the `MinIO` program that servers are started with, where there is one.
+#[must_use]
+pub fn minio_program() -> Option<PathBuf> {
+    minio::find()
+}
+
 /// Returns the first program `name` on `PATH`.
 fn on_path(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;

@@ -10,9 +10,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::display::Display;
 
+/// Everything worth knowing; what fails at asking a cluster is told by whoever asked, and once.
+const DEFAULT_FILTER: &str = "info,kube_client=off,kube_runtime=off";
+
 /// Sends every event of this process to `display`; `STRATA_LOG` filters as `RUST_LOG` does (default `info`).
 pub fn listen(display: Arc<Display>) {
-    let filter = EnvFilter::try_from_env("STRATA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("STRATA_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     // A second call, as tests make, leaves the first in force.
     let _ = tracing_subscriber::registry().with(filter).with(Listener { display }).try_init();
 }

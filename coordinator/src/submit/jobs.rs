@@ -1,0 +1,202 @@
+//! Coordinators' Jobs: begun or joined, found again, ended.
+
+use std::time::Duration;
+
+use futures::TryFutureExt;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, Preconditions};
+use serde_json::Value;
+
+use super::apply::another_manager;
+use crate::launch::kubernetes::{Cluster, ClusterError, MANAGER, SUBMISSION};
+use crate::watch::JobView;
+
+/// What coordinators' Jobs are found by.
+const COORDINATORS: &str = "app.kubernetes.io/name=strata,app.kubernetes.io/component=coordinator";
+
+/// How long a Job may take to be gone with all its pods: their grace, and a little.
+const GONE_WITHIN: Duration = Duration::from_secs(120);
+
+/// How often that is looked at.
+const LOOKING: Duration = Duration::from_millis(500);
+
+/// What became of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// A new Job was made.
+    Started,
+    /// The same runs already.
+    Joined,
+}
+
+/// Makes `job`, or finds that the same runs; one that has ended makes room.
+///
+/// # Errors
+/// What the API server refuses.
+pub async fn begin(cluster: &Cluster, name: &str, job: Value) -> Result<Begun, ClusterError> {
+    if let Some(existing) = get(cluster, name).await? {
+        if !is_over(&existing) {
+            return Ok(Begun::Joined);
+        }
+        delete(cluster, &existing).await?;
+    }
+    let object = format!("Job {name}");
+    let job: DynamicObject = serde_json::from_value(job)
+        .map_err(|error| cluster.failed(&object, "created", kube::Error::SerdeError(error)))?;
+    let api = cluster.dynamic(&ApiResource::erase::<Job>(&()));
+    let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    match cluster.ask(&object, "created", || api.create(&parameters, &job)).await {
+        Ok(_) => Ok(Begun::Started),
+        // Somebody submitted the same at the same moment.
+        Err(error) if error.is_conflict() => Ok(Begun::Joined),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether a Job has ended, or is being deleted.
+fn is_over(job: &Job) -> bool {
+    job.metadata.deletion_timestamp.is_some() || JobView::of(job).end.is_some()
+}
+
+async fn get(cluster: &Cluster, name: &str) -> Result<Option<Job>, ClusterError> {
+    let jobs = cluster.api::<Job>();
+    cluster.ask(&format!("Job {name}"), "read", || jobs.get_opt(name)).await
+}
+
+/// Deletes this very Job and waits until it is gone; one of the same name that somebody else makes meanwhile stays.
+async fn delete(cluster: &Cluster, job: &Job) -> Result<(), ClusterError> {
+    let (name, uid) = (job.metadata.name.clone().unwrap_or_default(), job.metadata.uid.clone());
+    let preconditions = Preconditions { uid: uid.clone(), ..Preconditions::default() };
+    let parameters = DeleteParams::foreground().preconditions(preconditions);
+    let jobs = cluster.api::<Job>();
+    let deleted = cluster.ask(&format!("Job {name}"), "deleted", || jobs.delete(&name, &parameters).map_ok(drop)).await;
+    if let Err(error) = deleted
+        && !error.is_absent()
+        && !error.is_conflict()
+    {
+        return Err(error);
+    }
+    let gone = async {
+        while get(cluster, &name).await?.is_some_and(|job| job.metadata.uid == uid) {
+            tokio::time::sleep(LOOKING).await;
+        }
+        Ok(())
+    };
+    let late = || ClusterError::Usage(format!("Job {name}: is still being deleted; try again once it is gone"));
+    tokio::time::timeout(GONE_WITHIN, gone).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Returns the coordinator's template in the cluster, where somebody else has put one there.
+///
+/// # Errors
+/// What the API server refuses.
+pub async fn template_of_others(cluster: &Cluster, name: &str) -> Result<Option<Value>, ClusterError> {
+    let api = cluster.dynamic(&ApiResource::erase::<CronJob>(&()));
+    let object = format!("CronJob {name}");
+    let existing = cluster.ask(&object, "read", || api.get_opt(name)).await?;
+    let theirs = existing.filter(|existing| another_manager(existing).is_some());
+    let value = theirs.map(serde_json::to_value).transpose();
+    value.map_err(|error| cluster.failed(&object, "read", kube::Error::SerdeError(error)))
+}
+
+/// Finds the submission called `name`, else the newest of those that run, else the newest.
+///
+/// # Errors
+/// There is none, or what the API server refuses.
+pub async fn find(cluster: &Cluster, name: Option<&str>) -> Result<Job, ClusterError> {
+    let found = match name {
+        Some(name) => get(cluster, name).await?,
+        None => newest(all(cluster).await?),
+    };
+    let what = name.map_or_else(|| "nothing was submitted".to_owned(), |name| format!("there is no submission {name}"));
+    found.ok_or_else(|| {
+        ClusterError::Usage(format!("{what} in namespace {}; `strata submit` does", cluster.namespace()))
+    })
+}
+
+async fn all(cluster: &Cluster) -> Result<Vec<Job>, ClusterError> {
+    let (jobs, parameters) = (cluster.api::<Job>(), ListParams::default().labels(COORDINATORS));
+    Ok(cluster.ask("Jobs", "listed", || jobs.list(&parameters)).await?.items)
+}
+
+/// Returns the newest Job of those that run, else of all.
+#[must_use]
+fn newest(jobs: Vec<Job>) -> Option<Job> {
+    jobs.into_iter().max_by_key(|job| (!is_over(job), job.metadata.creation_timestamp.clone().map(|time| time.0)))
+}
+
+/// Ends the submission called `name`, or the only one that runs; returns its name, `None` where none runs.
+///
+/// # Errors
+/// Several run and none is named, or what the API server refuses.
+pub async fn cancel(cluster: &Cluster, name: Option<&str>) -> Result<Option<String>, ClusterError> {
+    let job = match name {
+        Some(name) => find(cluster, Some(name)).await?,
+        None => match only_running(all(cluster).await?)? {
+            Some(job) => job,
+            None => return Ok(None),
+        },
+    };
+    delete(cluster, &job).await?;
+    let name = job.metadata.name.unwrap_or_default();
+    await_owned(cluster, &name).await?;
+    Ok(Some(name))
+}
+
+/// Returns the one Job that runs.
+fn only_running(jobs: Vec<Job>) -> Result<Option<Job>, ClusterError> {
+    let mut running: Vec<Job> = jobs.into_iter().filter(|job| !is_over(job)).collect();
+    if running.len() > 1 {
+        let names: Vec<String> = running.into_iter().filter_map(|job| job.metadata.name).collect();
+        return Err(ClusterError::Usage(format!("several submissions run; name one of {}", names.join(", "))));
+    }
+    Ok(running.pop())
+}
+
+/// Waits until the Jobs of a submission are gone, which go after their owner.
+async fn await_owned(cluster: &Cluster, name: &str) -> Result<(), ClusterError> {
+    let (jobs, parameters) = (cluster.api::<Job>(), ListParams::default().labels(&format!("{SUBMISSION}={name}")));
+    let gone = async {
+        while !cluster.ask("Jobs", "listed", || jobs.list(&parameters)).await?.items.is_empty() {
+            tokio::time::sleep(LOOKING).await;
+        }
+        Ok(())
+    };
+    let late = || tracing::warn!("Jobs of {name} are still being deleted");
+    tokio::time::timeout(GONE_WITHIN, gone).await.unwrap_or_else(|_| {
+        late();
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(name: &str, created: &str, status: &str) -> Job {
+        let json = format!(
+            r#"{{"metadata":{{"name":"{name}","creationTimestamp":"{created}"}},"spec":{{"template":{{}}}},"status":{status}}}"#
+        );
+        serde_json::from_str(&json).expect("a Job")
+    }
+
+    const ENDED: &str = r#"{"conditions":[{"type":"Complete","status":"True"}]}"#;
+
+    #[test]
+    fn what_runs_is_looked_at_before_what_is_newer_and_over() {
+        let name = |jobs: Vec<Job>| newest(jobs).and_then(|job| job.metadata.name);
+        let (old, new) = ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
+        assert_eq!(name(vec![job("a", old, "{}"), job("b", new, ENDED)]).as_deref(), Some("a"));
+        assert_eq!(name(vec![job("a", old, ENDED), job("b", new, ENDED)]).as_deref(), Some("b"));
+        assert_eq!(name(Vec::new()), None);
+    }
+
+    #[test]
+    fn several_that_run_are_named_and_none_is_ended() {
+        let time = "2026-11-01T00:00:00Z";
+        let error = only_running(vec![job("a", time, "{}"), job("b", time, "{}")]).expect_err("two").to_string();
+        assert!(error.contains("a, b"), "{error}");
+        let one = only_running(vec![job("a", time, "{}"), job("b", time, ENDED)]).expect("one");
+        assert_eq!(one.and_then(|job| job.metadata.name).as_deref(), Some("a"));
+    }
+}

@@ -1,0 +1,154 @@
+//! What happens to every cluster now and then, and must not change the answer.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use strata_tests::cluster::{Namespace, wait_for};
+
+use crate::lab::{LIMIT, Lab, SLOW};
+
+const SOON: Duration = Duration::from_secs(90);
+
+/// A map pod that gets SIGKILL while it embeds is replaced, and counts as one failure.
+pub(super) fn a_map_pod_killed_in_mid_shard_is_made_again(lab: &Lab) -> anyhow::Result<()> {
+    let case = "killed";
+    let namespace = lab.namespace(case)?;
+    namespace.apply_overlay(&lab.settings(case, SLOW), Some("once"))?;
+    kill(&embedding_pod(&namespace)?)?;
+    namespace.completion_of("strata", LIMIT)?;
+    let map = &namespace.jobs("map")?[0];
+    ensure!(map.count("failed") >= 1, "the pod was killed: {:?}", map.0["status"]);
+    lab.check_objects(case, SLOW)
+}
+
+/// A map pod that is evicted is replaced, and is not counted against its index.
+pub(super) fn an_evicted_map_pod_is_made_again_and_not_counted(lab: &Lab) -> anyhow::Result<()> {
+    let case = "evicted";
+    let namespace = lab.namespace(case)?;
+    let mut settings = lab.settings(case, SLOW);
+    // One counted failure would be the end of the index, and of the run.
+    settings.patch("CronJob", "strata-map", "replace", "/spec/jobTemplate/spec/backoffLimitPerIndex", &json!(0));
+    namespace.apply_overlay(&settings, Some("once"))?;
+    let pod = embedding_pod(&namespace)?;
+    namespace.evict(name(&pod))?;
+    namespace.completion_of("strata", LIMIT)?;
+    lab.check_objects(case, SLOW)
+}
+
+/// The coordinator is killed as soon as there are raw shards, a map, a reduce; its successor joins what it finds.
+pub(super) fn a_coordinator_killed_in_any_phase_goes_on(lab: &Lab) -> anyhow::Result<()> {
+    let case = "coordinator";
+    let namespace = lab.namespace(case)?;
+    let mut settings = lab.settings(case, SLOW);
+    // Three deaths in a row would otherwise be waited for longer and longer.
+    settings.patch("Job", "strata", "replace", "/spec/backoffLimit", &json!(20));
+    namespace.apply_overlay(&settings, Some("once"))?;
+    for component in ["coordinator", "map", "reduce"] {
+        namespace.pod(component, LIMIT, |pod| is_running(pod) || has_ended(pod))?;
+        let coordinator = namespace.pod("coordinator", SOON, is_running)?;
+        kill(&coordinator)?;
+    }
+    namespace.completion_of("strata", LIMIT)?;
+    let (maps, reduces) = (namespace.jobs("map")?, namespace.jobs("reduce")?);
+    ensure!((maps.len(), reduces.len()) == (1, 1), "Jobs are joined, not made again: {maps:?} {reduces:?}");
+    lab.check_objects(case, SLOW)
+}
+
+/// A map that an administrator suspends stops, and goes on where it was when it is resumed.
+pub(super) fn a_suspended_map_goes_on_when_it_is_resumed(lab: &Lab) -> anyhow::Result<()> {
+    let case = "suspended";
+    let namespace = lab.namespace(case)?;
+    namespace.apply_overlay(&lab.settings(case, SLOW), Some("once"))?;
+    embedding_pod(&namespace)?;
+    let map = namespace.jobs("map")?.pop().context("a map")?;
+    let suspend = |suspended: bool| {
+        let patch = json!({"spec": {"suspend": suspended}}).to_string();
+        namespace.kubectl(["patch", "job", map.name(), "--type", "merge", "--patch", &patch]).map(drop)
+    };
+    suspend(true)?;
+    let stopped = || Ok((!namespace.pods("map")?.iter().any(is_running)).then_some(()));
+    wait_for("the end of the map's pods", SOON, stopped)?;
+    suspend(false)?;
+    namespace.completion_of("strata", LIMIT)?;
+    lab.check_objects(case, SLOW)
+}
+
+/// The store goes away in the middle of the map, for 30 seconds.
+pub(super) fn a_store_that_is_gone_for_half_a_minute_is_waited_for(lab: &Lab) -> anyhow::Result<()> {
+    let case = "storeless";
+    let namespace = lab.namespace(case)?;
+    let mut settings = lab.settings(case, SLOW);
+    settings.patch("CronJob", "strata-map", "replace", "/spec/jobTemplate/spec/backoffLimitPerIndex", &json!(6));
+    namespace.apply_overlay(&settings, Some("once"))?;
+    embedding_pod(&namespace)?;
+    lab.minio().borrow_mut().take_away();
+    std::thread::sleep(Duration::from_secs(30));
+    lab.mend()?;
+    namespace.completion_of("strata", LIMIT)?;
+    lab.check_objects(case, SLOW)
+}
+
+/// The kubelet is away for longer than the node's grace period (50 s until the node counts as lost, and a second until its pods
+/// are evicted), and comes back.
+pub(super) fn a_node_that_comes_back_finishes_what_it_began(lab: &Lab) -> anyhow::Result<()> {
+    let case = "nodeless";
+    let namespace = lab.namespace(case)?;
+    let mut settings = lab.settings(case, SLOW);
+    let gone = |reason: &str| json!({"key": format!("node.kubernetes.io/{reason}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1});
+    let tolerations = json!([gone("not-ready"), gone("unreachable")]);
+    settings.patch("CronJob", "strata-map", "add", "/spec/jobTemplate/spec/template/spec/tolerations", &tolerations);
+    namespace.apply_overlay(&settings, Some("once"))?;
+    let pod = embedding_pod(&namespace)?;
+    lab.stop_node()?;
+    let evicted = || Ok(marked_for_deletion(&namespace.get("pod", name(&pod))?).then_some(()));
+    wait_for("the eviction of the lost node's pods", Duration::from_mins(2), evicted)?;
+    lab.mend()?;
+    namespace.completion_of("strata", LIMIT)?;
+    lab.check_objects(case, SLOW)
+}
+
+/// Waits for a map pod that is in the middle of a shard.
+fn embedding_pod(namespace: &Namespace<'_>) -> anyhow::Result<Value> {
+    let embeds = |pod: &Value| {
+        let log = namespace.kubectl(["logs", name(pod), "--tail", "20"]).unwrap_or_default();
+        is_running(pod) && log.contains("\"stage\":\"embed\"")
+    };
+    namespace.pod("map", LIMIT, embeds)
+}
+
+fn name(pod: &Value) -> &str {
+    pod["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn is_running(pod: &Value) -> bool {
+    pod["status"]["phase"] == "Running" && !marked_for_deletion(pod)
+}
+
+fn has_ended(pod: &Value) -> bool {
+    ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == *phase)
+}
+
+fn marked_for_deletion(pod: &Value) -> bool {
+    !pod["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// Sends SIGKILL to the program of a pod, which runs on this machine in a control group named after the pod.
+fn kill(pod: &Value) -> anyhow::Result<()> {
+    let uid = pod["metadata"]["uid"].as_str().context("a pod has an id")?;
+    let program = pod.pointer("/spec/containers/0/command/0").and_then(Value::as_str).context("a pod has a program")?;
+    let process = wait_for("the pod's process", SOON, || Ok(find_process(uid, program)))?;
+    kill_process(process, Signal::KILL).with_context(|| format!("kill {program} of {}", name(pod)))
+}
+
+fn find_process(pod: &str, program: &str) -> Option<Pid> {
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let is_it = |process: &std::path::Path| {
+        let read = |file: &str| std::fs::read_to_string(process.join(file)).unwrap_or_default();
+        // Where systemd names control groups, it has underscores for hyphens.
+        read("cgroup").replace('_', "-").contains(pod) && read("cmdline").starts_with(program)
+    };
+    let found = processes.flatten().map(|process| process.path()).find(|process| is_it(process))?;
+    Pid::from_raw(found.file_name()?.to_str()?.parse().ok()?)
+}

@@ -1,0 +1,81 @@
+//! The pipeline on a real Kubernetes: what happens when all goes well, and what becomes of each fault.
+//!
+//! One cluster serves all cases, which run one after the other, each in a namespace and a store of its own; it is down at
+//! the end. Where there is none, each case says so in the list of what was not run. Words on the command line choose
+//! cases whose names contain one of them.
+
+mod cases;
+mod lab;
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use cases::CASES;
+use lab::Lab;
+use strata_tests::skipped;
+
+/// One thing that must be so on a cluster.
+struct Case {
+    name: &'static str,
+    run: fn(&Lab) -> anyhow::Result<()>,
+}
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |case: &&Case| wanted.is_empty() || wanted.iter().any(|word| case.name.contains(word.as_str()));
+    let chosen: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
+    say(&format!("\nrunning {} tests", chosen.len()));
+    let failed = match if chosen.is_empty() { Ok(None) } else { Lab::open() } {
+        Ok(Some(lab)) => run_all(&lab, &chosen),
+        Ok(None) => skip_all(&chosen),
+        Err(error) => {
+            say(&format!("the cluster does not come up: {error:#}"));
+            chosen.len()
+        }
+    };
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    let passed = chosen.len() - failed;
+    say(&format!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out\n"
+    ));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the cases and returns how many fail.
+fn run_all(lab: &Lab, cases: &[&Case]) -> usize {
+    cases.iter().filter(|case| !passes(lab, case)).count()
+}
+
+fn passes(lab: &Lab, case: &Case) -> bool {
+    let started = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(lab)));
+    // What a case took from the others, it may not have given back.
+    let mended = lab.mend();
+    let failure = match outcome {
+        Ok(result) => result.and(mended).err().map(|error| format!("{error:#}")),
+        Err(_) => Some("panicked".to_owned()),
+    };
+    let word = if failure.is_none() { "ok" } else { "FAILED" };
+    say(&format!("test {} ... {word}", case.name));
+    say(&format!("  {}: {:.0} s", case.name, started.elapsed().as_secs_f64()));
+    failure.iter().for_each(|failure| say(&format!("---- {}\n{failure}\n", case.name)));
+    failure.is_none()
+}
+
+fn skip_all(cases: &[&Case]) -> usize {
+    for case in cases {
+        skipped::note(&format!(
+            "on a cluster: {}, for want of one (STRATA_TEST_CLUSTER), MinIO or ONNX Runtime",
+            case.name
+        ));
+        say(&format!("test {} ... ok", case.name));
+    }
+    0
+}
+
+fn say(line: &str) {
+    // A reader that has gone away must not end the tests before the cluster is down.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
