@@ -13,6 +13,7 @@ pub mod findings;
 pub mod format;
 pub mod labels;
 pub mod layout;
+pub mod lease;
 pub mod manifest;
 pub mod measurements;
 pub mod model;

@@ -320,8 +320,8 @@ impl Store {
             }
             Err(error) => return Err(self.failed(key, "be written")(error)),
         }
-        // A request that was repeated after its answer was lost finds its own object.
-        Ok(self.get(key).await? == bytes)
+        // A request that was repeated after its answer was lost finds its own object; one that was removed since is not.
+        Ok(self.get_if_present(key).await?.is_some_and(|found| found == bytes))
     }
 
     /// Writes a local file as one object, in parts and in bounded memory.
