@@ -21,12 +21,13 @@ use std::time::Duration;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
+use strata_shared::termination;
 
 use command_line::{Command, RunCommand};
-use commands::Context;
+use commands::{Context, Exclusive};
 use configuration::Configured;
 use display::Display;
-use launch::Launcher;
+use launch::{LaunchError, Launcher};
 
 /// Runs the command line `arguments`, the program's name first; returns how the program should end.
 #[must_use]
@@ -42,10 +43,18 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Exit {
     match done {
         Ok(()) => Exit::Done,
         Err(failure) => {
-            tracing::error!("{}", failure.chain());
+            tracing::error!("{failure}");
+            if !was_told_by_a_worker(&failure) {
+                termination::tell(&failure);
+            }
             failure.exit()
         }
     }
+}
+
+/// Tells whether a worker of this machine has failed, which says more closely why than can be said here.
+fn was_told_by_a_worker(failure: &Failure) -> bool {
+    matches!(failure.downcast_ref(), Some(LaunchError::Ended { .. }))
 }
 
 /// How long threads that the work has left may take to remove their temporary files.
@@ -63,8 +72,8 @@ fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure
 /// Does the work; asked to stop, ends the workers first, which are heard until they are gone.
 async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
-    let launcher = Arc::new(Launcher::default());
-    let mut work = pin!(dispatch(configured, display, &launcher));
+    let (launcher, exclusive) = (Arc::new(Launcher::default()), Arc::new(Exclusive::default()));
+    let mut work = pin!(dispatch(configured, display, &launcher, &exclusive));
     tokio::select! {
         done = &mut work => return done,
         () = interruptions.asked() => {}
@@ -73,26 +82,38 @@ async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Re
         done = &mut work => done.is_ok(),
         () = launcher.end(interruptions.insisted()) => false,
     };
+    tokio::select! {
+        () = exclusive.release() => {}
+        () = interruptions.insisted() => {}
+    }
     let interrupted = || Failure::new(Exit::Retry, "interrupted; the same command goes on from here");
     if is_done { Ok(()) } else { Err(interrupted()) }
 }
 
-async fn dispatch(configured: Configured, display: &Arc<Display>, launcher: &Arc<Launcher>) -> Result<(), Failure> {
+async fn dispatch(
+    configured: Configured,
+    display: &Arc<Display>,
+    launcher: &Arc<Launcher>,
+    exclusive: &Arc<Exclusive>,
+) -> Result<(), Failure> {
     let with = |store, url: &str| Context {
         store,
         url: url.to_owned(),
         display: Arc::clone(display),
         launcher: Arc::clone(launcher),
+        exclusive: Arc::clone(exclusive),
     };
     let open = |url: &str| Store::open(url).map(|store| with(store, url));
     let open_or_create = |url: &str| Store::open_or_create(url).map(|store| with(store, url));
     match configured.command_line.command {
-        Command::Shard(flags) => commands::shard(&open_or_create(&flags.store.store)?, flags.shard).await,
-        Command::Embed(flags) => commands::embed(&open(&flags.store.store)?, &flags.embed, flags.machine).await,
+        Command::Shard(flags) => commands::shard(&open_or_create(&flags.store.store)?, flags.lease, flags.shard).await,
+        Command::Embed(flags) => {
+            commands::embed(&open(&flags.store.store)?, flags.lease, &flags.embed, flags.machine).await
+        }
         Command::Reduce(flags) => commands::reduce(&open(&flags.store.store)?, &flags.reduce, flags.machine).await,
         Command::Run(flags) => {
-            let RunCommand { store, shard, embed, reduce, machine } = *flags;
-            commands::run(&open_or_create(&store.store)?, shard, &embed, &reduce, machine).await
+            let RunCommand { store, lease, shard, embed, reduce, machine } = *flags;
+            commands::run(&open_or_create(&store.store)?, lease, shard, &embed, &reduce, machine).await
         }
         Command::Status(flags) => commands::status(&open(&flags.store.store)?, flags.json).await,
         Command::Report(flags) => commands::report(&open(&flags.store.store)?, &flags.report).await,

@@ -105,7 +105,8 @@ impl Classify for LeaseError {
 pub struct Lease {
     seat: Seat,
     instance: String,
-    loss: watch::Receiver<Option<Arc<LeaseError>>>,
+    /// Tells how the lease was lost, once it is.
+    told: watch::Receiver<Option<Arc<LeaseError>>>,
     keeper: AbortHandle,
 }
 
@@ -123,19 +124,19 @@ impl Lease {
         let seat = Seat::new(store, surroundings, TERM);
         let mut tenure = Tenure::take(&seat, &holder, patience).await?;
         let instance = tenure.instance().to_owned();
-        let (tell, loss) = watch::channel(None);
+        let (tell, told) = watch::channel(None);
         let keeper = tokio::spawn(async move {
             let lost = tenure.keep().await;
             // Nobody listens any more where the work has ended.
             let _ = tell.send(Some(Arc::new(lost)));
         });
-        Ok(Self { seat, instance, loss, keeper: keeper.abort_handle() })
+        Ok(Self { seat, instance, told, keeper: keeper.abort_handle() })
     }
 
     /// Waits until the lease is lost, and tells why; the work that it was for must stop then.
     pub async fn lost(&self) -> Arc<LeaseError> {
-        let mut loss = self.loss.clone();
-        match loss.wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone()) {
+        let mut told = self.told.clone();
+        match told.wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone()) {
             Some(lost) => lost,
             // The keeper was ended: the lease is being released.
             None => std::future::pending().await,

@@ -8,8 +8,9 @@ use strata_shared::model::{self, Model};
 use strata_shared::store::{Store, StoreError};
 use strata_shared::work_list::WorkList;
 
+use super::exclusive::exclusively;
 use super::{Context, status};
-use crate::command_line::{EmbedFlags, MachineFlags};
+use crate::command_line::{EmbedFlags, LeaseFlags, MachineFlags};
 use crate::launch::Worker;
 use crate::plan::EmbedPlan;
 
@@ -17,8 +18,14 @@ use crate::plan::EmbedPlan;
 ///
 /// # Errors
 /// What keeps a shard from being embedded; the others are done first.
-pub async fn embed(context: &Context, flags: &EmbedFlags, machine: MachineFlags) -> Result<(), Failure> {
-    embed_with(context, flags, machine, &find_model(flags).await?).await
+pub async fn embed(
+    context: &Context,
+    lease: LeaseFlags,
+    flags: &EmbedFlags,
+    machine: MachineFlags,
+) -> Result<(), Failure> {
+    let model = find_model(flags).await?;
+    exclusively(context, lease, "strata embed", embed_with(context, flags, machine, &model)).await
 }
 
 /// A model on this machine.

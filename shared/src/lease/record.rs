@@ -113,3 +113,35 @@ impl LeaseRecord {
 fn text(date: DateTime<Utc>) -> String {
     date.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format;
+
+    /// What version 1 writes, and every later one must read.
+    const VERSION_1: &str = concat!(
+        r#"{"format":1,"holder":"a","instance":"b","what":"strata run on host, process 7","process":{"boot":"c","#,
+        r#""namespace":"pid:[4026531836]","id":7,"started":42},"since":"2026-11-23T01:02:03Z","#,
+        r#""expires":"2026-11-23T01:03:03Z","term_seconds":60,"released":false}"#,
+        "\n"
+    );
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let record: LeaseRecord = format::decode(VERSION_1.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(record.encode()).unwrap(), VERSION_1);
+        let later = "2026-11-23T01:05:00Z".parse().unwrap();
+        assert_eq!(record.renewed(later).expires, "2026-11-23T01:06:00Z");
+        let released = record.given_back(later);
+        assert!(released.released && released.since == record.since && released.expires == "2026-11-23T01:05:00Z");
+    }
+
+    #[test]
+    fn no_two_takings_write_the_same_bytes() {
+        let holder = Holder::this_process("strata run");
+        let taken = || LeaseRecord::taken(&holder, None, DateTime::UNIX_EPOCH, Duration::from_secs(60));
+        assert_ne!(taken().encode(), taken().encode());
+        assert!(holder.what.starts_with("strata run on ") && holder.name != Holder::this_process("strata run").name);
+    }
+}
