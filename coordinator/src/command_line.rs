@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use strata_shared::layout::{ModelName, RunName};
+use strata_shared::lease::Patience;
 use strata_shared::settings::{
     DEFAULT_MAX_LINE, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes,
 };
@@ -65,6 +66,9 @@ pub struct ShardCommand {
     /// Where.
     #[command(flatten)]
     pub store: StoreFlags,
+    /// How it gets the store for itself.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
     /// What and how.
     #[command(flatten)]
     pub shard: ShardFlags,
@@ -76,6 +80,9 @@ pub struct EmbedCommand {
     /// Where.
     #[command(flatten)]
     pub store: StoreFlags,
+    /// How it gets the store for itself.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
     /// With what.
     #[command(flatten)]
     pub embed: EmbedFlags,
@@ -104,6 +111,9 @@ pub struct RunCommand {
     /// Where.
     #[command(flatten)]
     pub store: StoreFlags,
+    /// How it gets the store for itself.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
     /// The inputs.
     #[command(flatten)]
     pub shard: ShardFlags,
@@ -124,6 +134,9 @@ pub struct CoordinateCommand {
     /// Where.
     #[command(flatten)]
     pub store: StoreFlags,
+    /// How it gets the store for itself.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
     /// The inputs.
     #[command(flatten)]
     pub shard: ShardFlags,
@@ -169,6 +182,22 @@ pub struct StoreFlags {
     /// The store: a directory, or `s3://bucket/prefix`
     #[arg(long, env = "STRATA_STORE", value_name = "URL")]
     pub store: String,
+}
+
+/// How a command gets a store for itself.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LeaseFlags {
+    /// End at once, with exit code 1, where another command works on the store [default: wait for its end]
+    #[arg(long, env = "STRATA_NO_WAIT")]
+    pub no_wait: bool,
+}
+
+impl LeaseFlags {
+    /// Returns what to do where somebody else holds the lease.
+    #[must_use]
+    pub const fn patience(self) -> Patience {
+        if self.no_wait { Patience::Refuse } else { Patience::Wait }
+    }
 }
 
 /// How inputs become documents.

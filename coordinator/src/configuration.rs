@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 use strata_shared::exit::{Classify, Exit, Failure};
+use strata_shared::termination;
 
 use crate::command_line::CommandLine;
 use crate::display;
@@ -98,13 +99,18 @@ impl Refusal {
             Self::Usage(error) => {
                 // Where neither stream can be written, the exit code still tells.
                 let _ = error.print();
-                if error.use_stderr() { Exit::Configuration } else { Exit::Done }
+                if !error.use_stderr() {
+                    return Exit::Done;
+                }
+                termination::tell_text(&error.to_string());
             }
             Self::File(error) => {
-                display::say(&format!("error: {}", Failure::from(error).chain()));
-                Exit::Configuration
+                let failure = Failure::from(error);
+                display::say(&format!("error: {failure}"));
+                termination::tell(&failure);
             }
         }
+        Exit::Configuration
     }
 }
 

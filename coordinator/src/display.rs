@@ -233,15 +233,8 @@ mod tests {
     #[test]
     fn escapes_and_overrides_in_json_messages_are_written_out() {
         let message = "a\u{1b}[2Jb\u{9b}c\u{202e}d";
-        let line = LogLine {
-            level: "INFO".into(),
-            target: "strata".into(),
-            message: message.into(),
-            stage: None,
-            done: None,
-            total: None,
-            unit: None,
-        };
+        let line =
+            LogLine { level: "INFO".into(), target: "strata".into(), message: message.into(), ..LogLine::default() };
         let text = json("map-worker-0", &line);
         assert!(text.contains(r"a\u001b[2Jb\u009bc\u202ed"), "{text}");
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -22,12 +22,13 @@ use std::time::Duration;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
+use strata_shared::termination;
 
 use command_line::{Command, CoordinateCommand, MachineFlags, RunCommand, ShardCommand};
-use commands::Context;
+use commands::{Context, Exclusive};
 use configuration::Configured;
 use display::Display;
-use launch::{Launcher, Machine, Processes};
+use launch::{LaunchError, Launcher, Machine, Processes};
 
 /// Runs the command line `arguments`, the program's name first; returns how the program should end.
 #[must_use]
@@ -43,10 +44,18 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Exit {
     match done {
         Ok(()) => Exit::Done,
         Err(failure) => {
-            tracing::error!("{}", failure.chain());
+            tracing::error!("{failure}");
+            if !was_told_by_a_worker(&failure) {
+                termination::tell(&failure);
+            }
             failure.exit()
         }
     }
+}
+
+/// Tells whether a worker of this machine has failed, which says more closely why than can be said here.
+fn was_told_by_a_worker(failure: &Failure) -> bool {
+    matches!(failure.downcast_ref(), Some(LaunchError::Ended { .. }))
 }
 
 /// How long threads that the work has left may take to remove their temporary files.
@@ -64,8 +73,8 @@ fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure
 /// Does the work; asked to stop, ends the workers first, which are heard until they are gone.
 async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
-    let processes = Arc::new(Processes::default());
-    let mut work = pin!(dispatch(configured, display, &processes));
+    let (processes, exclusive) = (Arc::new(Processes::default()), Arc::new(Exclusive::default()));
+    let mut work = pin!(dispatch(configured, display, &processes, &exclusive));
     tokio::select! {
         done = &mut work => return done,
         () = interruptions.asked() => {}
@@ -75,39 +84,54 @@ async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Re
         done = &mut work => done.is_ok(),
         () = processes.end(interruptions.insisted()) => false,
     };
+    tokio::select! {
+        () = exclusive.release() => {}
+        () = interruptions.insisted() => {}
+    }
     let interrupted = || Failure::new(Exit::Retry, "interrupted; the same command goes on from here");
     if is_done { Ok(()) } else { Err(interrupted()) }
 }
 
-async fn dispatch(configured: Configured, display: &Arc<Display>, processes: &Arc<Processes>) -> Result<(), Failure> {
+async fn dispatch(
+    configured: Configured,
+    display: &Arc<Display>,
+    processes: &Arc<Processes>,
+    exclusive: &Arc<Exclusive>,
+) -> Result<(), Failure> {
     let machine = |flags| Machine::new(Arc::clone(processes), flags);
-    let with =
-        |store, url: &str, launcher| Context { store, url: url.to_owned(), display: Arc::clone(display), launcher };
+    let with = |store, url: &str, launcher| Context {
+        store,
+        url: url.to_owned(),
+        display: Arc::clone(display),
+        launcher,
+        exclusive: Arc::clone(exclusive),
+    };
     let on = |url: &str, machine| Store::open(url).map(|store| with(store, url, Launcher::Machine(machine)));
     let open = |url: &str| on(url, machine(MachineFlags::default()));
     match configured.command_line.command {
-        Command::Shard(ShardCommand { store, shard }) => {
+        Command::Shard(ShardCommand { store, lease, shard }) => {
             let launcher = Launcher::Machine(machine(MachineFlags::default()));
-            commands::shard(&with(Store::open_or_create(&store.store)?, &store.store, launcher), shard).await
+            let context = with(Store::open_or_create(&store.store)?, &store.store, launcher);
+            commands::shard(&context, lease, shard).await
         }
         Command::Embed(flags) => {
             let machine = machine(flags.machine).embedding(&flags.embed);
-            commands::embed(&on(&flags.store.store, machine)?, &flags.embed.model).await
+            commands::embed(&on(&flags.store.store, machine)?, flags.lease, &flags.embed.model).await
         }
         Command::Reduce(flags) => {
             commands::reduce(&on(&flags.store.store, machine(flags.machine))?, &flags.reduce).await
         }
         Command::Run(flags) => {
-            let RunCommand { store, shard, embed, reduce, machine: granted } = *flags;
+            let RunCommand { store, lease, shard, embed, reduce, machine: granted } = *flags;
             let launcher = Launcher::Machine(machine(granted).embedding(&embed));
             let context = with(Store::open_or_create(&store.store)?, &store.store, launcher);
-            commands::run(&context, Some(shard), &embed.model, &reduce).await
+            commands::run(&context, lease, Some(shard), &embed.model, &reduce).await
         }
         Command::Coordinate(flags) => {
-            let CoordinateCommand { store, shard, model, reduce, jobs, place } = *flags;
+            let CoordinateCommand { store, lease, shard, model, reduce, jobs, place } = *flags;
             let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
-            commands::coordinate(&with(Store::open(&store.store)?, &store.store, launcher), shard, &model, &reduce)
-                .await
+            let context = with(Store::open(&store.store)?, &store.store, launcher);
+            commands::coordinate(&context, lease, shard, &model, &reduce).await
         }
         Command::Submit(flags) => commands::submit(*flags, configured.passed_on, display).await,
         Command::Watch(flags) => commands::watch(flags, display).await,

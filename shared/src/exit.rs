@@ -82,6 +82,12 @@ impl Failure {
         self.exit
     }
 
+    /// Returns the error that this failure wraps, if it is of the type `E`.
+    #[must_use]
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        self.source.downcast_ref()
+    }
+
     /// Prints the failure and its causes on one line, each said once.
     #[must_use]
     pub fn chain(&self) -> String {

@@ -157,6 +157,25 @@ pub fn latest() -> Path {
     Path::from("latest.json")
 }
 
+/// The folder of the lease that a command which writes to the store holds; nothing in it is a result.
+#[must_use]
+pub fn leases() -> Path {
+    Path::from("lease")
+}
+
+/// Where the lease's object of this number is.
+#[must_use]
+pub fn lease(number: u64) -> Path {
+    Path::from(format!("lease/{number:08}.json"))
+}
+
+/// Reads the number out of a key of the lease; `None` for every other key.
+#[must_use]
+pub fn lease_number(key: &Path) -> Option<u64> {
+    let number = key.filename()?.strip_suffix(".json")?.parse().ok()?;
+    (lease(number) == *key).then_some(number)
+}
+
 /// The names of the objects in a run's folder.
 pub mod run_file {
     /// Final k-means centres.
@@ -206,6 +225,12 @@ mod tests {
         }
 
         #[test]
+        fn every_lease_key_parses_back_to_its_number(number in proptest::num::u64::ANY) {
+            prop_assert_eq!(lease_number(&lease(number)), Some(number));
+            prop_assert!(lease(number).prefix_matches(&leases()));
+        }
+
+        #[test]
         fn an_accepted_name_stays_one_segment(name in "[A-Za-z0-9][A-Za-z0-9._-]{0,99}") {
             let run = RunName::new(&name).unwrap();
             prop_assert_eq!(in_run(&run, run_file::RECORD).parts().count(), 3);
@@ -223,6 +248,15 @@ mod tests {
             assert!(RunName::new(name).is_err(), "{name}");
         }
         assert!(ModelName::new("all-MiniLM-L6-v2-0123456789ab").is_ok());
+    }
+
+    #[test]
+    fn other_keys_have_no_number_of_a_lease() {
+        assert_eq!(lease(1).as_ref(), "lease/00000001.json");
+        for key in ["lease/1.json", "lease/00000001", "lease/+0000001.json", "lease/a/00000001.json", "lease/note.json"]
+        {
+            assert_eq!(lease_number(&Path::from(key)), None, "{key}");
+        }
     }
 
     #[test]

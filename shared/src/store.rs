@@ -2,7 +2,10 @@
 //!
 //! Invariant: an object appears whole or not at all. Every error names the object and knows whether a retry may mend it.
 
+mod error;
+mod redaction;
 mod s3;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,129 +22,29 @@ use tokio::io::AsyncReadExt;
 use url::Url;
 
 use crate::digest;
-use crate::exit::{Classify, Exit};
+
+pub use error::StoreError;
+
+use error::{hint, lacks_conditions, open_error, unusable, url_error};
+use watched::Watched;
 
 /// The parts in which a large file is uploaded: S3 allows 10,000 of them, which makes 160 GB.
 pub const PART_BYTES: usize = 16 << 20;
 
-/// Why a store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The URL itself is not one of a store.
-    #[error("store {url}: {reason}")]
-    Url {
-        /// The URL as given, without credentials.
-        url: String,
-        /// What is wrong and what was expected.
-        reason: String,
-    },
-    /// The store cannot be opened.
-    #[error("store {url}: cannot be opened")]
-    Open {
-        /// The URL as given, without credentials.
-        url: String,
-        /// What the backend says.
-        source: object_store::Error,
-    },
-    /// A request about one object failed.
-    #[error("{store}/{key}: cannot {verb}{hint}")]
-    Object {
-        /// The store's URL.
-        store: String,
-        /// The object's key.
-        key: Path,
-        /// What was tried.
-        verb: &'static str,
-        /// What to do, where that is known.
-        hint: &'static str,
-        /// What the backend says.
-        source: object_store::Error,
-    },
-    /// A local file to be uploaded cannot be read.
-    #[error("{path}: cannot be read for upload")]
-    File {
-        /// The file.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
-
-impl StoreError {
-    /// Tells whether the object is simply not there.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Object { source: object_store::Error::NotFound { .. }, .. })
-            && !matches!(self, Self::Object { source, .. } if names_missing_bucket(source))
-    }
-}
-
-impl Classify for StoreError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Url { .. } | Self::Open { .. } => Exit::Configuration,
-            Self::Object { source, .. } => classify(source),
-            Self::File { .. } => Exit::Retry,
-        }
-    }
-}
-
-fn classify(error: &object_store::Error) -> Exit {
-    use object_store::Error as E;
-    match error {
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } | E::NotSupported { .. } | E::InvalidPath { .. } => {
-            Exit::Configuration
-        }
-        E::UnknownConfigurationKey { .. } | E::NotImplemented { .. } => Exit::Configuration,
-        _ if names_missing_bucket(error) || denies_access(error) || lacks_credentials(error) => Exit::Configuration,
-        _ => Exit::Retry,
-    }
-}
-
-fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
-}
-
-fn mentions(error: &object_store::Error, words: &[&str]) -> bool {
-    causes(error).map(ToString::to_string).any(|text| words.iter().any(|word| text.contains(word)))
-}
-
-fn names_missing_bucket(error: &object_store::Error) -> bool {
-    mentions(error, &["NoSuchBucket"])
-}
-
-/// Tells whether the last resort for credentials, the metadata service of AWS's instances, had none.
-fn lacks_credentials(error: &object_store::Error) -> bool {
-    mentions(error, &["/latest/api/token", "/latest/meta-data"])
-}
-
-/// Tells whether a store may refuse a write for its condition alone; a plain write then tells what else is wrong.
-fn lacks_conditions(error: &object_store::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(error, object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. })
-        || mentions(error, &["<Code>NotImplemented</Code>"])
-        || causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|io| {
-            // What link(2) says on a file system that has no hard links.
-            matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
-        })
-}
-
-fn denies_access(error: &object_store::Error) -> bool {
-    use std::io::ErrorKind;
-    const DENIALS: [&str; 4] = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidBucketName"];
-    let refused = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|io| {
-        matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory)
-    });
-    refused || mentions(error, &DENIALS)
-}
-
 /// One store: whole objects under one URL prefix.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     url: String,
     /// Where a directory store is.
     folder: Option<PathBuf>,
     objects: Arc<dyn ObjectStore>,
+}
+
+impl std::fmt::Debug for Store {
+    /// Shows where the store is, and nothing of the settings beneath, among which secrets may be.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Store").field(&self.url).finish()
+    }
 }
 
 impl Store {
@@ -178,10 +81,15 @@ impl Store {
         Self { url: url.into(), folder: None, objects }
     }
 
+    /// Wraps what was opened at `url`, so that its requests are counted and its errors can be shown.
+    fn opened(url: String, objects: impl ObjectStore) -> Self {
+        Self::new(url, Arc::new(Watched(objects)))
+    }
+
     fn open_directory(url: &str, path: &std::path::Path) -> Result<Self, StoreError> {
         let path = path.canonicalize().map_err(|error| unusable(url, &error))?;
         let objects = LocalFileSystem::new_with_prefix(&path).map_err(|source| open_error(url, source))?;
-        let store = Self::new(path.display().to_string(), Arc::new(objects.with_fsync(true)));
+        let store = Self::opened(path.display().to_string(), objects.with_fsync(true));
         Ok(Self { folder: Some(path), ..store })
     }
 
@@ -197,16 +105,16 @@ impl Store {
         let failed = |source| open_error(&shown, source);
         if matches!(url.scheme(), "s3" | "s3a") {
             let bucket = url.host_str().ok_or_else(|| url_error(&shown, "expected s3://bucket/prefix"))?;
-            let settings = s3::Settings::read(|name| std::env::var_os(name)?.into_string().ok());
+            let settings = s3::Settings::read(s3::Variables::of_environment());
             let objects = settings.map_err(|reason| url_error(&shown, &reason))?.open(bucket).map_err(failed)?;
             let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.into()))?;
-            return Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))));
+            return Ok(Self::opened(shown, PrefixStore::new(objects, prefix)));
         }
         let variables =
             std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
         let settings = variables.filter(|(name, _)| name.starts_with("AWS_"));
         let (objects, prefix) = object_store::parse_url_opts(url, settings).map_err(failed)?;
-        Ok(Self::new(shown, Arc::new(PrefixStore::new(objects, prefix))))
+        Ok(Self::opened(shown, PrefixStore::new(objects, prefix)))
     }
 
     /// Removes what killed writers have left under `folder` in a directory: files called `key#1` that became no object.
@@ -339,8 +247,8 @@ impl Store {
             }
             Err(error) => return Err(self.failed(key, "be written")(error)),
         }
-        // A request that was repeated after its answer was lost finds its own object.
-        Ok(self.get(key).await? == bytes)
+        // A request that was repeated after its answer was lost finds its own object; one that was removed since is not.
+        Ok(self.get_if_present(key).await?.is_some_and(|found| found == bytes))
     }
 
     /// Writes a local file as one object, in parts and in bounded memory.
@@ -474,30 +382,4 @@ fn without_credentials(url: &Url) -> String {
     let _ = shown.set_password(None);
     shown.set_query(None);
     shown.as_str().trim_end_matches('/').to_owned()
-}
-
-fn url_error(url: &str, reason: &str) -> StoreError {
-    StoreError::Url { url: url.to_owned(), reason: reason.to_owned() }
-}
-
-fn unusable(url: &str, error: &std::io::Error) -> StoreError {
-    url_error(url, &format!("the directory cannot be used: {error}"))
-}
-
-fn open_error(url: &str, source: object_store::Error) -> StoreError {
-    StoreError::Open { url: url.to_owned(), source }
-}
-
-fn hint(error: &object_store::Error) -> &'static str {
-    use object_store::Error as E;
-    match error {
-        _ if names_missing_bucket(error) => "; create the bucket, or correct the store's URL",
-        _ if mentions(error, &["InvalidBucketName"]) => {
-            "; a bucket's name has 3 to 63 lower-case letters, digits, . and -"
-        }
-        _ if lacks_credentials(error) => "; no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        E::Unauthenticated { .. } | E::PermissionDenied { .. } => "; check the credentials and what they allow",
-        _ if denies_access(error) => "; check the credentials and the permissions",
-        _ => "",
-    }
 }

@@ -3,6 +3,8 @@
 //! Progress is an event like any other, under the target [`PROGRESS`]: a coordinator reads it from a worker's JSON
 //! lines and draws it. Data never comes here; it goes to stdout.
 
+mod json;
+
 use std::io::IsTerminal;
 use std::str::FromStr;
 use std::sync::Mutex;
@@ -13,7 +15,15 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::metrics;
 use crate::settings::SettingError;
+
+pub use json::timestamp;
+
+use json::JsonLines;
+
+/// The variable that names the pod which this program runs in.
+const POD: &str = "POD_NAME";
 
 /// The target of progress events.
 pub const PROGRESS: &str = "strata::progress";
@@ -65,7 +75,7 @@ pub fn init(format: LogFormat) {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second call, as tests make, leaves the first in force.
     let _ = match format {
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        LogFormat::Json => registry.with(layer.json().event_format(JsonLines { pod: pod() })).try_init(),
         LogFormat::Plain => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             registry.with(layer.with_target(false).with_ansi(colour).compact()).try_init()
@@ -73,9 +83,17 @@ pub fn init(format: LogFormat) {
     };
 }
 
+/// Returns the name of the pod that this program runs in, where it runs in one.
+#[must_use]
+pub fn pod() -> Option<String> {
+    std::env::var(POD).ok().filter(|name| !name.is_empty())
+}
+
 /// One line of a worker's JSON log, as a coordinator reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
+    /// When it was said: RFC 3339, in UTC.
+    pub timestamp: Option<String>,
     /// `INFO`, `WARN`, `ERROR` and so on.
     pub level: String,
     /// The module, or [`PROGRESS`].
@@ -91,6 +109,15 @@ pub struct LogLine {
     pub total: Option<u64>,
     /// The unit, where this is progress.
     pub unit: Option<String>,
+    /// The run that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The key of the raw shard that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// The pod that says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
 }
 
 impl LogLine {
@@ -104,11 +131,15 @@ impl LogLine {
         let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_u64);
         let target = text("target")?;
         let is_progress = target == PROGRESS;
-        let own = ["timestamp", "level", "target", "message"];
+        let own = ["timestamp", "level", "target", "message", "run", "shard", "pod"];
         let others = fields.iter().filter(|(name, _)| !is_progress && !own.contains(&name.as_str()));
         let others =
             others.map(|(name, value)| format!(" {name}={}", value.as_str().map_or(value.to_string(), str::to_owned)));
         Some(Self {
+            timestamp: text("timestamp"),
+            run: text("run"),
+            shard: text("shard"),
+            pod: text("pod"),
             level: text("level")?,
             target,
             message: text("message").unwrap_or_default() + &others.collect::<String>(),
@@ -140,6 +171,9 @@ impl Progress {
 
     /// Counts `units` as done, and says so unless it did a moment ago.
     pub fn advance(&self, units: u64) {
+        if self.unit == "documents" {
+            metrics::documents(self.stage, units);
+        }
         let Ok(mut state) = self.state.lock() else { return };
         state.0 += units;
         let due = state.1.is_none_or(|last| last.elapsed() >= INTERVAL);

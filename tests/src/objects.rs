@@ -9,7 +9,7 @@ use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{Latest, RunRecord};
 use strata_shared::store::Store;
 
-/// The sha256 of every object by its key, `measurements.json` aside.
+/// The sha256 of every object by its key, `measurements.json` and the lease aside.
 pub type Objects = BTreeMap<String, String>;
 
 /// Reads every object of `store`.
@@ -19,7 +19,8 @@ pub type Objects = BTreeMap<String, String>;
 pub async fn read(store: &Store) -> anyhow::Result<Objects> {
     let mut objects = Objects::new();
     for object in store.list(&Path::default()).await? {
-        if object.location.filename() != Some(run_file::MEASUREMENTS) {
+        let is_result = object.location.filename() != Some(run_file::MEASUREMENTS);
+        if is_result && !object.location.prefix_matches(&layout::leases()) {
             objects.insert(object.location.to_string(), digest::sha256_hex(&store.get(&object.location).await?));
         }
     }

@@ -4,7 +4,7 @@ use strata_shared::exit::Failure;
 use strata_shared::manifest::Manifest;
 
 use super::Context;
-use crate::command_line::{JobFlags, ModelFlags, NamespaceFlag, ReduceFlags, ShardFlags};
+use crate::command_line::{JobFlags, LeaseFlags, ModelFlags, NamespaceFlag, ReduceFlags, ShardFlags};
 use crate::launch::kubernetes::{Cluster, Jobs, Templates};
 
 /// Where manifests give inputs: URLs with white space between them.
@@ -27,6 +27,7 @@ pub async fn jobs(flags: JobFlags, place: NamespaceFlag) -> Result<Jobs, Failure
 /// As [`run`](super::run).
 pub async fn coordinate(
     context: &Context,
+    lease: LeaseFlags,
     mut inputs: ShardFlags,
     model: &ModelFlags,
     question: &ReduceFlags,
@@ -37,7 +38,7 @@ pub async fn coordinate(
     if inputs.inputs.is_empty() && inputs.vectors.is_none() {
         // Without a corpus, that is told before a model is fetched.
         Manifest::read(&context.store).await?;
-        return super::run(context, None, model, question).await;
+        return super::run(context, lease, None, model, question).await;
     }
-    super::run(context, Some(inputs), model, question).await
+    super::run(context, lease, Some(inputs), model, question).await
 }

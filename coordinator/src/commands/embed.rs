@@ -8,8 +8,9 @@ use strata_shared::model::{self, Model};
 use strata_shared::store::{Store, StoreError};
 use strata_shared::work_list::WorkList;
 
+use super::exclusive::exclusively;
 use super::{Context, status};
-use crate::command_line::ModelFlags;
+use crate::command_line::{LeaseFlags, ModelFlags};
 use crate::launch::Work;
 use crate::plan::EmbedPlan;
 
@@ -17,8 +18,9 @@ use crate::plan::EmbedPlan;
 ///
 /// # Errors
 /// What keeps a shard from being embedded; the others are done first.
-pub async fn embed(context: &Context, flags: &ModelFlags) -> Result<(), Failure> {
-    embed_with(context, &find_model(flags).await?).await
+pub async fn embed(context: &Context, lease: LeaseFlags, flags: &ModelFlags) -> Result<(), Failure> {
+    let model = find_model(flags).await?;
+    exclusively(context, lease, "strata embed", embed_with(context, &model)).await
 }
 
 /// A model on this machine.

@@ -3,6 +3,7 @@
 mod coordinate;
 mod describe;
 mod embed;
+mod exclusive;
 mod page_file;
 mod reduce;
 mod status;
@@ -17,7 +18,7 @@ use strata_shared::layout::{ModelName, RunName};
 use strata_shared::measurements::Measurements;
 use strata_shared::store::Store;
 
-use crate::command_line::{ModelFlags, ReduceFlags, ReportFlags, ShardFlags};
+use crate::command_line::{LeaseFlags, ModelFlags, ReduceFlags, ReportFlags, ShardFlags};
 use crate::configuration::Value;
 use crate::display::Display;
 use crate::launch::Launcher;
@@ -26,6 +27,7 @@ use crate::{page, shard as sharding};
 
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
+pub use exclusive::Exclusive;
 pub use reduce::reduce;
 pub use status::status;
 pub use submit::{cancel, schedule, submit, watch};
@@ -44,13 +46,20 @@ pub struct Context {
     pub display: Arc<Display>,
     /// What runs workers.
     pub launcher: Launcher,
+    /// The store's lease, while this command holds it.
+    pub exclusive: Arc<Exclusive>,
 }
 
 /// `strata shard`: inputs → raw shards.
 ///
 /// # Errors
 /// What keeps the corpus from being whole.
-pub async fn shard(context: &Context, flags: ShardFlags) -> Result<(), Failure> {
+pub async fn shard(context: &Context, lease: LeaseFlags, flags: ShardFlags) -> Result<(), Failure> {
+    flags.settings()?;
+    exclusive::exclusively(context, lease, "strata shard", make_shards(context, flags)).await
+}
+
+async fn make_shards(context: &Context, flags: ShardFlags) -> Result<(), Failure> {
     let settings = flags.settings()?;
     let vectors =
         flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
@@ -65,6 +74,7 @@ pub async fn shard(context: &Context, flags: ShardFlags) -> Result<(), Failure> 
 /// What keeps a stage from being finished; the same command goes on from there.
 pub async fn run(
     context: &Context,
+    lease: LeaseFlags,
     inputs: Option<ShardFlags>,
     flags: &ModelFlags,
     question: &ReduceFlags,
@@ -81,13 +91,17 @@ pub async fn run(
         (Some(model), name)
     };
     check_vectors_of(question, &vectors_of)?;
-    if let Some(inputs) = inputs {
-        shard(context, inputs).await?;
-    }
-    if let Some(model) = model {
-        embed::embed_with(context, &model).await?;
-    }
-    let report = reduce::finish_run(context, question, vectors_of).await?;
+    // On the heap: it is all that a run does.
+    let work = Box::pin(async {
+        if let Some(inputs) = inputs {
+            make_shards(context, inputs).await?;
+        }
+        if let Some(model) = model {
+            embed::embed_with(context, &model).await?;
+        }
+        reduce::finish_run(context, question, vectors_of).await
+    });
+    let report = exclusive::exclusively(context, lease, "strata run", work).await?;
     show(context, report).await
 }
 

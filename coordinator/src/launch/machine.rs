@@ -41,6 +41,10 @@ impl Machine {
         self.processes.run(workers, display).await
     }
 
+    pub(super) async fn end(&self, insisted: impl Future<Output = ()>) {
+        self.processes.end(insisted).await;
+    }
+
     fn worker(&self, work: &Work, index: usize) -> Worker {
         let mut arguments = work.arguments.clone();
         arguments.push(format!("--threads={}", (self.threads / work.num_tasks.max(1)).max(1)));

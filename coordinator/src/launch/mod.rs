@@ -6,6 +6,7 @@ mod process;
 mod work;
 
 use strata_shared::exit::Failure;
+use strata_shared::lease::Holder;
 use strata_shared::store::Store;
 
 use crate::display::Display;
@@ -46,6 +47,23 @@ impl Launcher {
             // Processes end with the command that started them.
             Self::Machine(_) => Ok(()),
             Self::Jobs(jobs) => Ok(jobs.join_map(store, display).await?),
+        }
+    }
+
+    /// Returns who `command` is to the store: a process, or whichever pod of a Job goes on with it.
+    #[must_use]
+    pub fn holder(&self, command: &str) -> Holder {
+        match self {
+            Self::Machine(_) => Holder::this_process(command),
+            Self::Jobs(jobs) => jobs.holder(),
+        }
+    }
+
+    /// Ends what runs on this machine, at once when `insisted` is over; Jobs go on by themselves.
+    pub async fn end(&self, insisted: impl Future<Output = ()>) {
+        match self {
+            Self::Machine(machine) => machine.end(insisted).await,
+            Self::Jobs(_) => {}
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::signals;
-use strata_shared::telemetry::LogLine;
+use strata_shared::telemetry::{self, LogLine};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -250,10 +250,8 @@ fn foreign(name: &str, line: &str) -> LogLine {
         level: "INFO".into(),
         target: name.into(),
         message: line.trim_end_matches('\r').into(),
-        stage: None,
-        done: None,
-        total: None,
-        unit: None,
+        timestamp: Some(telemetry::timestamp()),
+        ..LogLine::default()
     }
 }
 

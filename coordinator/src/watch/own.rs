@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use strata_shared::telemetry::LogLine;
+use strata_shared::telemetry::{self, LogLine};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -36,6 +36,9 @@ impl<S: tracing::Subscriber> Layer<S> for Listener {
             done: fields.done,
             total: fields.total,
             unit: fields.unit,
+            timestamp: Some(telemetry::timestamp()),
+            pod: telemetry::pod(),
+            ..LogLine::default()
         };
         self.display.show("strata", &line);
     }

@@ -5,6 +5,8 @@
 mod findings;
 mod folder;
 mod interruptions;
+mod lease;
+mod pods;
 mod settings;
 mod streams;
 mod workers;

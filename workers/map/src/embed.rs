@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use strata_shared::exit::{Classify, Exit};
+use strata_shared::metrics;
 use strata_shared::telemetry::Progress;
 use strata_shared::vectors::Vectors;
 
@@ -206,6 +207,7 @@ impl Queue<'_> {
             return Err(EmbedError::NoTokens { row: 0 });
         }
         let values = embedder.embed(&batch)?;
+        metrics::tokens(batch.ids.len() as u64);
         debug_assert_eq!(values.len(), rows.len() * embedder.dim());
         Ok(values)
     }

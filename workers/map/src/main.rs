@@ -1,5 +1,6 @@
 //! The map-worker's command line: flags and environment → [`strata_map::run`] → an exit code.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use strata_shared::settings::{Parallelism, SettingError};
 use strata_shared::signals::{self, Interruptions};
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
+use strata_shared::{metrics, termination};
 
 /// The variable in which an Indexed Job of Kubernetes numbers its pods.
 const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -48,6 +50,9 @@ struct Arguments {
     /// plain or json [default: plain on a terminal, else json]
     #[arg(long, env = "STRATA_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+    /// Serve metrics for Prometheus here, such as 0.0.0.0:9464 [default: nowhere]
+    #[arg(long, env = "STRATA_METRICS", value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
 }
 
 impl Arguments {
@@ -77,15 +82,24 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     telemetry::init(arguments.log_format.unwrap_or_else(LogFormat::for_worker));
     match start(&arguments) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             tracing::error!("{failure}");
+            termination::tell(&failure);
             failure.exit().into()
         }
     }
+}
+
+/// Ends the program over its command line, or after the help that was asked for.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() {
+        termination::tell_text(&error.to_string());
+    }
+    error.exit()
 }
 
 fn start(arguments: &Arguments) -> Result<(), Failure> {
@@ -95,16 +109,19 @@ fn start(arguments: &Arguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Retry, error))?;
-    let result = runtime.block_on(work(config, &arguments.store));
+    let result = runtime.block_on(work(config, arguments));
     // A thread that is still in a batch must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn work(config: Config, store: &str) -> Result<(), Failure> {
+async fn work(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
-    let store = Store::open(store)?;
+    if let Some(address) = arguments.metrics {
+        metrics::serve(address, "map-worker").await;
+    }
+    let store = Store::open(&arguments.store)?;
     tokio::select! {
         result = strata_map::run(config, store, Arc::clone(&stop)) => result,
         () = interruption(interruptions, &stop) => {

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::layout::ModelName;
+use strata_shared::metrics;
 use strata_shared::store::Store;
 use strata_shared::telemetry::Progress;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tracing::Instrument;
 
 use crate::embed::{Crew, Embed};
 use crate::shard::{self, Embedded, Prepared, ShardError};
@@ -106,9 +109,12 @@ async fn read_all(
         // A place in the queue before the shard, so that no shard is in memory without one. A closed queue means that
         // embedding ended, which says why itself.
         let Ok(place) = to_embed.reserve().await else { break };
-        match shard::prepare(store, tokenizer, num_threads, shard).await {
+        let (span, begun) = (shard.span(), Instant::now());
+        let prepared = shard::prepare(store, tokenizer, num_threads, shard).instrument(span.clone()).await;
+        metrics::seconds("read", begun.elapsed());
+        match prepared {
             Ok(prepared) => place.send(prepared),
-            Err(error) => set_aside(&mut faults, error)?,
+            Err(error) => span.in_scope(|| set_aside(&mut faults, error))?,
         }
     }
     Ok(faults)
@@ -123,7 +129,10 @@ fn embed_all<E: Embed>(
 ) -> Step {
     let mut faults = Vec::new();
     while let Some(shard) = prepared.blocking_recv() {
-        match shard::embed(&mut crew, shard, progress, stop) {
+        let (_entered, begun) = (shard.span().entered(), Instant::now());
+        let embedded = shard::embed(&mut crew, shard, progress, stop);
+        metrics::seconds("embed", begun.elapsed());
+        match embedded {
             // A closed queue means that writing ended, which says why itself.
             Ok(embedded) => {
                 if to_write.blocking_send(embedded).is_err() {
@@ -139,8 +148,11 @@ fn embed_all<E: Embed>(
 async fn write_all(store: &Store, model: &ModelName, mut embedded: Receiver<Embedded>, stop: &AtomicBool) -> Step {
     let mut faults = Vec::new();
     while let Some(shard) = embedded.recv().await {
-        if let Err(error) = shard::write(store, model, shard).await {
-            set_aside(&mut faults, error).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+        let (span, begun) = (shard.span(), Instant::now());
+        let written = shard::write(store, model, shard).instrument(span.clone()).await;
+        metrics::seconds("write", begun.elapsed());
+        if let Err(error) = written {
+            span.in_scope(|| set_aside(&mut faults, error)).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
         }
     }
     Ok(faults)

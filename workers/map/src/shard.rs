@@ -111,11 +111,25 @@ pub(crate) struct Prepared {
     tokens: Tokens,
 }
 
+impl Prepared {
+    /// Returns the span of all that is said about the shard.
+    pub(crate) fn span(&self) -> tracing::Span {
+        self.shard.span()
+    }
+}
+
 /// A shard that waits to be written.
 pub(crate) struct Embedded {
     shard: RawShard,
     documents: Documents,
     vectors: Vectors,
+}
+
+impl Embedded {
+    /// Returns the span of all that is said about the shard.
+    pub(crate) fn span(&self) -> tracing::Span {
+        self.shard.span()
+    }
 }
 
 /// Reads a raw shard, holds it against the manifest, and tokenises it.

@@ -48,6 +48,12 @@ impl RawShard {
     pub fn key(&self) -> Path {
         layout::raw_shard(self.index)
     }
+
+    /// Returns the span of all that is said about it.
+    pub(crate) fn span(&self) -> tracing::Span {
+        // Kept at every level of the log: a warning without its shard says little.
+        tracing::error_span!("shard", shard = %self.key())
+    }
 }
 
 /// Why there is no knowing what to do.

@@ -1,5 +1,6 @@
 //! The `reduce-worker` program: command line and environment → one reduce.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +14,8 @@ use strata_shared::settings::{DEFAULT_MEMORY, KmeansEngine, Parallelism, PeriodL
 use strata_shared::signals::Interruptions;
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
+use strata_shared::{metrics, termination};
+use tracing::Instrument;
 
 /// Finds topics, their history and the documents that stand alone, over a whole corpus of vectors.
 #[derive(Debug, Parser)]
@@ -75,9 +78,19 @@ struct Arguments {
     /// Log lines: plain or json [default: plain on a terminal, else json]
     #[arg(long, env = "STRATA_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+    /// Serve metrics for Prometheus here, such as 0.0.0.0:9464 [default: nowhere]
+    #[arg(long, env = "STRATA_METRICS", value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
 }
 
 impl Arguments {
+    /// Returns the span of all that is said about the run, where it has a name already.
+    fn span(&self) -> tracing::Span {
+        let name = self.run.as_ref().map(RunName::as_str);
+        // Kept at every level of the log.
+        tracing::error_span!("run", run = name)
+    }
+
     fn config(self) -> Result<Config, Failure> {
         let settings = ReduceSettings {
             clusters: self.clusters,
@@ -118,32 +131,44 @@ fn memory_bytes(named: Option<&str>) -> Result<u64, Failure> {
 
 fn main() -> ExitCode {
     memory::return_what_is_freed();
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     telemetry::init(arguments.log_format.unwrap_or_else(LogFormat::for_worker));
     match run(arguments) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            tracing::error!("{}", failure.chain());
+            tracing::error!("{failure}");
+            termination::tell(&failure);
             failure.exit().into()
         }
     }
 }
 
+/// Ends the program over its command line, or after the help that was asked for.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() {
+        termination::tell_text(&error.to_string());
+    }
+    error.exit()
+}
+
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Retry, error))?;
-    let store = arguments.store.clone();
+    let (store, metrics, span) = (arguments.store.clone(), arguments.metrics, arguments.span());
     let scratch = ScratchFolder::make(arguments.scratch.as_deref())?;
     let config = Config { scratch: Some(scratch.path().to_owned()), ..arguments.config()? };
-    let done = runtime.block_on(work(config, &store));
+    let done = runtime.block_on(work(config, &store, metrics).instrument(span));
     // Arithmetic that is under way on a thread must not hold up the end, nor leave its files behind.
     runtime.shutdown_background();
     drop(scratch);
     done
 }
 
-async fn work(config: Config, store: &str) -> Result<(), Failure> {
+async fn work(config: Config, store: &str, metrics: Option<SocketAddr>) -> Result<(), Failure> {
     let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
+    if let Some(address) = metrics {
+        metrics::serve(address, "reduce-worker").await;
+    }
     let store = Store::open(store)?;
     tokio::select! {
         done = strata_reduce::run(config, store) => done.map(drop),

@@ -42,6 +42,7 @@ impl Stopwatch {
         let (wall, cpu, before) = (Instant::now(), cpu_seconds(), self.meter.work());
         let done = work.await?;
         let (seconds, cpu_seconds) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        strata_shared::metrics::seconds(name, wall.elapsed());
         tracing::info!(stage = name, seconds = format!("{seconds:.1}"), "stage is done");
         let stage = self.stage_of(name, rows, seconds, cpu_seconds, self.meter.work().since(before));
         self.measured.stages.push(stage);

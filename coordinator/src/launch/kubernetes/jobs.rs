@@ -7,6 +7,7 @@ use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use serde_json::Value;
 use strata_shared::exit::Exit;
 use strata_shared::layout;
+use strata_shared::lease::Holder;
 use strata_shared::store::Store;
 use strata_shared::work_list::WorkList;
 
@@ -67,6 +68,13 @@ impl Jobs {
     pub async fn new(cluster: Cluster, templates: Templates, shards_per_pod: usize) -> Result<Self, ClusterError> {
         let owner = owner::find(&cluster).await?;
         Ok(Self { cluster, owner, templates, shards_per_pod })
+    }
+
+    /// Returns who coordinates: any pod of the same Job, one after the other.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        let Owner { name, uid } = &self.owner;
+        Holder::named(format!("job/{uid}"), format!("Job {name} in namespace {}", self.cluster.namespace()))
     }
 
     /// Returns the name of the submission: that of the Job of this pod.
