@@ -2,6 +2,7 @@
 //!
 //! Flags beat environment variables (`STRATA_*`), which beat the configuration file, which beats the defaults here.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -152,6 +153,9 @@ pub struct CoordinateCommand {
     /// Where they run.
     #[command(flatten)]
     pub place: NamespaceFlag,
+    /// Serve metrics for Prometheus here, such as 0.0.0.0:9464 [default: nowhere]
+    #[arg(long, env = "STRATA_METRICS", value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `strata status`.

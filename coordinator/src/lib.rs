@@ -128,7 +128,10 @@ async fn dispatch(
             commands::run(&context, lease, Some(shard), &embed.model, &reduce).await
         }
         Command::Coordinate(flags) => {
-            let CoordinateCommand { store, lease, shard, model, reduce, jobs, place } = *flags;
+            let CoordinateCommand { store, lease, shard, model, reduce, jobs, place, metrics } = *flags;
+            if let Some(address) = metrics {
+                strata_shared::metrics::serve(address, "strata").await;
+            }
             let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
             let context = with(Store::open(&store.store)?, &store.store, launcher);
             commands::coordinate(&context, lease, shard, &model, &reduce).await

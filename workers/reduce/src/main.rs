@@ -130,7 +130,7 @@ fn memory_bytes(named: Option<&str>) -> Result<u64, Failure> {
 }
 
 fn main() -> ExitCode {
-    memory::return_what_is_freed();
+    memory::keep_little_of_what_is_freed();
     let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     telemetry::init(arguments.log_format.unwrap_or_else(LogFormat::for_worker));
     match run(arguments) {
