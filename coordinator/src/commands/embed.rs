@@ -20,7 +20,8 @@ use crate::plan::EmbedPlan;
 /// What keeps a shard from being embedded; the others are done first.
 pub async fn embed(context: &Context, lease: LeaseFlags, flags: &ModelFlags) -> Result<(), Failure> {
     let model = find_model(flags).await?;
-    exclusively(context, lease, "strata embed", embed_with(context, &model)).await
+    // On the heap: it is all that a map does.
+    exclusively(context, lease, "strata embed", Box::pin(embed_with(context, &model))).await
 }
 
 /// A model on this machine.
