@@ -339,7 +339,6 @@ impl Store {
     }
 }
 
-/// Returns the directory that `url` means, or `None` where it means something else.
 /// The files in a folder and in those within it; what cannot be read has none.
 fn files_under(folder: &std::path::Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -351,6 +350,7 @@ fn files_under(folder: &std::path::Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Returns the directory that `url` means, or `None` where it means something else.
 fn directory(url: &str) -> Result<Option<PathBuf>, StoreError> {
     match Url::parse(url) {
         Ok(parsed) if parsed.scheme() == "file" => {
