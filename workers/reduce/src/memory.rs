@@ -17,8 +17,7 @@ use crate::sample::sample_size;
 
 /// Programs, portions on their way, and parts of objects on theirs.
 ///
-/// With all else as it is reckoned here, 2,710,783 documents of 384 dimensions in 400 clusters are given 486 MiB and take 430,
-/// their vectors in a scratch folder.
+/// With `--memory 480MiB` and their vectors in a scratch folder, 2,710,783 documents of 384 dimensions in 400 clusters took 430.
 const BASE_BYTES: u64 = 60 << 20;
 
 /// Products of each thread, and what the measure of the machine's peak takes.
@@ -53,7 +52,7 @@ const NEIGHBOUR_BYTES: u64 = 8;
 ///
 /// Left alone, glibc raises the size from block to block up to 32 MiB and keeps what shards leave: 2,710,783 documents with
 /// their vectors in a scratch folder took 872 MiB at most, with this 427, and with two pools 402. To have blocks zeroed
-/// anew costs up to a sixth of the processor time.
+/// anew costs processor time, which was not measured apart.
 #[cfg(target_env = "gnu")]
 const MAPPED_BYTES: libc::c_int = 1 << 20;
 

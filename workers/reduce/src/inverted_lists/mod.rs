@@ -322,17 +322,6 @@ impl InvertedLists {
         let offset = (row - stored.first_row) as u32;
         Wanted { portion, chunk: stored.chunk_of(list_of(row), offset), offset, at }
     }
-
-    /// Returns the vectors of `rows` as their halves have them, `[rows, dim]`, in the order of `rows`.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    ///
-    /// # Panics
-    /// If a row is not in the list that `list_of` says.
-    pub fn gather(&self, rows: &[usize], list_of: &dyn Fn(usize) -> usize) -> Result<Array2<f32>, ListsError> {
-        Ok(decode(&self.codes(rows, list_of)?, self.dim))
-    }
 }
 
 /// A row that is asked for, and where it lies.

@@ -79,7 +79,8 @@ proptest! {
         }
         let mut rng = Xoshiro256Plus::seed_from_u64(seed ^ 1);
         let some: Vec<usize> = (0..50).map(|_| rng.gen_range(0..num_rows)).collect();
-        let gathered = lists.gather(&some, &|row| rows.labels[row] as usize).unwrap();
+        let codes = lists.codes(&some, &|row| rows.labels[row] as usize).unwrap();
+        let gathered = decode(&codes, lists.dim());
         for (&row, vector) in some.iter().zip(gathered.rows()) {
             prop_assert_eq!(halves(rows.vectors.row(row)), halves(vector));
         }
@@ -149,7 +150,7 @@ fn harmed(harm: impl Fn(&std::fs::File)) -> ListsError {
     let Storage::File(file) = &lists.storage else { panic!("lists in a folder") };
     harm(file.file());
     let all: Vec<usize> = (0..3000).collect();
-    let gathered = lists.gather(&all, &|row| rows.labels[row] as usize).unwrap_err();
+    let gathered = lists.codes(&all, &|row| rows.labels[row] as usize).unwrap_err();
     let read = (0..2).find_map(|list| lists.read(list, 100, &mut |_| ControlFlow::Continue(())).err());
     assert_eq!(read.map(|error| error.to_string()), Some(gathered.to_string()));
     assert!(gathered.to_string().contains(folder.path().to_str().unwrap()), "{gathered}");
