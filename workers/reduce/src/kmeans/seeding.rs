@@ -58,19 +58,22 @@ struct Seeding<'a> {
 /// Squared distances of a chunk of rows to the nearest of chosen rows and one candidate, for each candidate.
 struct Trial {
     /// `[rows, candidates]`.
-    distances: Array2<f32>,
+    distances: Vec<f32>,
     /// The sum over the rows, for each candidate.
     sums: Vec<f64>,
 }
 
 impl Trial {
-    /// Takes squared distances of rows to candidates alone, and those to the nearest chosen rows.
-    fn new(mut distances: Array2<f32>, nearest: &[f32]) -> Self {
-        let mut sums = vec![0.0; distances.ncols()];
-        for (mut distances, &nearest) in distances.rows_mut().into_iter().zip(nearest) {
-            for (distance, sum) in distances.iter_mut().zip(&mut sums) {
-                *distance = distance.min(nearest);
-                *sum += f64::from(*distance);
+    /// Takes products of rows with candidates, the squared norms of both, and the distances to the nearest chosen rows.
+    fn new(products: Array2<f32>, row_norms: &[f32], candidate_norms: &[f32], nearest: &[f32]) -> Self {
+        let mut sums = vec![0.0; candidate_norms.len()];
+        // Slices, not ndarray's iterators: with those all of the seeding took twice as long.
+        let (mut distances, _) = products.into_raw_vec_and_offset();
+        let rows = distances.chunks_exact_mut(candidate_norms.len()).zip(row_norms).zip(nearest);
+        for ((distances, row_norm), nearest) in rows {
+            for ((value, norm), sum) in distances.iter_mut().zip(candidate_norms).zip(&mut sums) {
+                *value = (row_norm - 2.0 * *value + norm).max(0.0).min(*nearest);
+                *sum += f64::from(*value);
             }
         }
         Self { distances, sums }
@@ -78,14 +81,13 @@ impl Trial {
 
     /// Adds a candidate to the chosen rows: only rows that lie nearer to it than to those before change anything.
     fn choose(&mut self, candidate: usize, nearest: &mut [f32]) {
-        for (mut distances, nearest) in self.distances.rows_mut().into_iter().zip(nearest) {
-            if distances[candidate] < *nearest {
-                *nearest = distances[candidate];
-                for (distance, sum) in distances.iter_mut().zip(&mut self.sums) {
-                    let lower = distance.min(*nearest);
-                    *sum -= f64::from(*distance - lower);
-                    *distance = lower;
-                }
+        let rows = self.distances.chunks_exact_mut(self.sums.len()).zip(nearest);
+        for (distances, nearest) in rows.filter(|(distances, nearest)| distances[candidate] < **nearest) {
+            *nearest = distances[candidate];
+            for (distance, sum) in distances.iter_mut().zip(&mut self.sums) {
+                let lower = distance.min(*nearest);
+                *sum -= f64::from(*distance - lower);
+                *distance = lower;
             }
         }
     }
@@ -140,7 +142,8 @@ impl<'a> Seeding<'a> {
     /// Chooses a row, the given candidate of the trials.
     fn take(&mut self, row: usize, candidate: usize, trials: &mut [Trial]) {
         // Rounding leaves a row at some distance from itself.
-        trials[row / CHUNK_ROWS].distances[[row % CHUNK_ROWS, candidate]] = 0.0;
+        let trial = &mut trials[row / CHUNK_ROWS];
+        trial.distances[row % CHUNK_ROWS * trial.sums.len() + candidate] = 0.0;
         let chunks = trials.par_iter_mut().zip(self.nearest.par_chunks_mut(CHUNK_ROWS));
         chunks.for_each(|(trial, nearest)| trial.choose(candidate, nearest));
         self.chosen.push(row);
@@ -156,12 +159,7 @@ impl<'a> Seeding<'a> {
             .zip(self.squared_norms.par_chunks(CHUNK_ROWS))
             .zip(self.nearest.par_chunks(CHUNK_ROWS))
             .map(|((rows, row_norms), nearest)| {
-                let mut distances = product_transposed(rows, centroids.view());
-                for (mut products, row_norm) in distances.rows_mut().into_iter().zip(row_norms) {
-                    let values = products.iter_mut().zip(&norms);
-                    values.for_each(|(value, norm)| *value = (row_norm - 2.0 * *value + norm).max(0.0));
-                }
-                Trial::new(distances, nearest)
+                Trial::new(product_transposed(rows, centroids.view()), row_norms, &norms, nearest)
             })
             .collect()
     }
