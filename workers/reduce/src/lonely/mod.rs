@@ -38,7 +38,7 @@ mod tests;
 use std::ops::ControlFlow;
 
 use arrow::array::StringArray;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 use strata_shared::exit::{Classify, Exit};
 
 use crate::inverted_lists::ListsError;
@@ -84,26 +84,11 @@ pub trait VectorSource {
     fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error>;
 
     /// Reads the vectors of `rows`, which ascend: `[rows, dim]`. Called for the finalists and their nearest, some hundreds
-    /// of rows where crowds of near-copies are not among the loneliest. Unless it is told a shorter way, it scans; rows that
-    /// the scan does not show become zeros, and the search tells these from what was labelled.
+    /// of rows where crowds of near-copies are not among the loneliest; the search tells other vectors from what was labelled.
     ///
     /// # Errors
     /// Whatever keeps the vectors from being read.
-    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
-        let mut vectors = Array2::zeros((rows.len(), self.dim()));
-        let mut missing = rows.len();
-        self.scan(&mut |block| {
-            let end = block.first_row + block.vectors.nrows();
-            let (first, last) =
-                (rows.partition_point(|&row| row < block.first_row), rows.partition_point(|&row| row < end));
-            for (mut place, row) in vectors.slice_mut(s![first..last, ..]).outer_iter_mut().zip(&rows[first..last]) {
-                place.assign(&block.vectors.row(row - block.first_row));
-            }
-            missing -= last - first;
-            if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(vectors)
-    }
+    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error>;
 
     /// Names rows: the id of each of `rows`, which ascend. Called for the finalists and their nearest, the listed documents
     /// and those that tie with the last of them, up to 65,536 at a time.

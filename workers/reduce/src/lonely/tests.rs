@@ -75,9 +75,26 @@ impl VectorSource for Cut {
         Ok(())
     }
 
+    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
+        vectors_by_scan(self, rows)
+    }
+
     fn ids(&self, rows: &[usize]) -> Result<Vec<String>, Self::Error> {
         Ok(rows.iter().map(|&row| self.ids[row].clone()).collect())
     }
+}
+
+/// The vectors of `rows`, which ascend, as a scan shows them; rows that it does not show are zeros.
+fn vectors_by_scan<S: VectorSource>(source: &S, rows: &[usize]) -> Result<Array2<f32>, S::Error> {
+    let mut vectors = Array2::zeros((rows.len(), source.dim()));
+    source.scan(&mut |block| {
+        let shown = block.first_row..block.first_row + block.vectors.nrows();
+        for (mut place, row) in vectors.outer_iter_mut().zip(rows).filter(|(_, row)| shown.contains(*row)) {
+            place.assign(&block.vectors.row(row - block.first_row));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(vectors)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -371,6 +388,9 @@ fn a_source_that_shows_other_rows_than_it_announced_is_refused() {
         fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error> {
             let _ = visit(self.0.blocks()[0]);
             Ok(())
+        }
+        fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
+            vectors_by_scan(self, rows)
         }
         fn ids(&self, rows: &[usize]) -> Result<Vec<String>, Self::Error> {
             self.0.ids(rows)
