@@ -96,7 +96,7 @@ impl<'a> Filter<'a> {
                 rows: num_rows,
                 dim,
                 distinct,
-                bound_pairs: bounds.pairs(),
+                bounds: Stage { pairs: bounds.pairs(), ..Stage::default() },
                 margin,
                 ..Certificate::default()
             },
@@ -119,6 +119,7 @@ impl<'a> Filter<'a> {
         // Whatever is listed must have met everything.
         self.budget.check(self.settings.want.min(self.certificate.distinct) as f64 * num_rows)?;
         let mut candidates = self.seed()?;
+        self.drop_all_fallen(|certificate| &mut certificate.seeds);
         self.certificate.first_cutoff = self.cutoff.is_finite().then_some(self.cutoff);
         candidates.extend(self.sweep()?);
         if !self.budget.covers(candidates.len() as f64 * num_rows) {
@@ -138,6 +139,13 @@ impl<'a> Filter<'a> {
             let candidates = self.candidates(&rows)?;
             self.settle(candidates)?;
         }
+        let last_seen_in: StageOf = match self.certificate.first_cutoff {
+            Some(_) => |certificate| &mut certificate.own_cluster,
+            // There was no sweep.
+            None => |certificate| &mut certificate.seeds,
+        };
+        self.drop_all_fallen(last_seen_in);
+        self.certificate.link();
         self.certificate.finalists = self.finalists.len();
         Ok((self.finalists, self.certificate))
     }
@@ -195,7 +203,6 @@ impl<'a> Filter<'a> {
     fn settle(&mut self, mut candidates: Vec<Candidate>) -> Result<(), ListsError> {
         let progress = Progress::start("lonely: other clusters", "comparisons", self.unmet(&candidates));
         let advance = |pairs| progress.advance(pairs);
-        self.certificate.near_clusters.entered += candidates.len();
         self.drop_fallen(&mut candidates, |certificate| &mut certificate.near_clusters, &advance);
         let mut lists = 1;
         while lists <= NEAR_LISTS && !candidates.is_empty() {
@@ -212,7 +219,6 @@ impl<'a> Filter<'a> {
             }
             lists *= 2;
         }
-        self.certificate.far_clusters.entered += candidates.len();
         let mut cohort = self.settings.want.saturating_mul(FIRST_COHORT_PER_WANTED);
         while !candidates.is_empty() {
             self.sort_by_bound(&mut candidates);
@@ -236,7 +242,6 @@ impl<'a> Filter<'a> {
             self.sort_by_bound(candidates);
             let others = candidates.split_off(vanguard);
             let vanguard = std::mem::replace(candidates, others);
-            self.certificate.far_clusters.entered += vanguard.len();
             self.meet_far(vanguard, |certificate| &mut certificate.far_clusters, advance)?;
             self.drop_fallen(candidates, |certificate| &mut certificate.near_clusters, advance);
         }
@@ -293,7 +298,7 @@ impl<'a> Filter<'a> {
             self.drop_fallen(&mut candidates, stage, advance);
         }
         self.certificate.exhausted += candidates.len();
-        self.promote(candidates);
+        stage(&mut self.certificate).fell += self.promote(candidates);
         Ok(())
     }
 
@@ -316,8 +321,24 @@ impl<'a> Filter<'a> {
         stage(&mut self.certificate).fell += before - candidates.len();
     }
 
-    /// Makes finalists of candidates that have met every list, and lowers the cutoff.
-    fn promote(&mut self, candidates: Vec<Candidate>) {
+    /// Drops the rows that are in nobody's hand and not in doubt any more: by their bounds alone, or by what `stage` has
+    /// shown of them before they were put back.
+    pub(super) fn drop_all_fallen(&mut self, stage: StageOf) {
+        let (bounds, copies, cutoff) = (self.bounds, self.copies, self.cutoff);
+        let falls_by_bound = |row| copies.members(row).any(|row| f64::from(bounds.bound(row)) > cutoff);
+        let fallen = self.lowest.par_iter_mut().enumerate();
+        let fallen = fallen.filter(|(_, lowest)| **lowest < f32::INFINITY && f64::from(**lowest) > cutoff);
+        let counted = fallen.map(|(row, lowest)| {
+            *lowest = f32::INFINITY;
+            if falls_by_bound(row) { [1, 0] } else { [0, 1] }
+        });
+        let [by_bound, by_stage] = counted.reduce(|| [0, 0], |left, right| [left[0] + right[0], left[1] + right[1]]);
+        self.certificate.bounds.fell += by_bound;
+        stage(&mut self.certificate).fell += by_stage;
+    }
+
+    /// Makes finalists of candidates that have met every list, and lowers the cutoff; returns how many finalists are above it.
+    fn promote(&mut self, candidates: Vec<Candidate>) -> usize {
         let rule = self.rounds.rule;
         for Candidate { row, weight, shortlist, .. } in candidates {
             let kth = shortlist.kth(&rule);
@@ -332,7 +353,9 @@ impl<'a> Filter<'a> {
             rows >= self.settings.want
         });
         self.cutoff = last.map_or(f64::INFINITY, |last| last.at_most);
+        let before = self.finalists.len();
         self.finalists.retain(|finalist| finalist.at_least <= self.cutoff);
+        before - self.finalists.len()
     }
 }
 

@@ -136,15 +136,19 @@ pub struct Entry {
 /// What a stage of the search did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stage {
-    /// Rows that it began with.
+    /// Rows that no earlier stage has put above the cutoff.
     pub entered: usize,
-    /// Rows that it put above the cutoff.
+    /// Of these, the ones that it put above the cutoff: by what it compared, or because the cutoff came down to what they had
+    /// shown before. Each row falls once.
     pub fell: usize,
     /// Pairs of rows compared.
     pub pairs: u64,
 }
 
 /// How the list was come by.
+///
+/// The stages up to the far clusters are a chain: `distinct` rows enter the first, each enters with what did not fall in the
+/// one before it, and what does not fall in the last are the `finalists`.
 ///
 /// `cutoff` and the first two counts are facts of the corpus, the others of the corpus, its clusters, the references, the
 /// portions and the [`Settings`]; none depends on the threads.
@@ -156,9 +160,9 @@ pub struct Certificate {
     pub dim: usize,
     /// Distinct vectors among those that may be listed; the rows of one vector share one search.
     pub distinct: usize,
-    /// Pairs of rows and references that the bounds were found by.
-    pub bound_pairs: u64,
-    /// The lowest bounds, with which the first cutoff was found.
+    /// All of them, against the references of their cluster while labels were made; no pairs where labels were taken up again.
+    pub bounds: Stage,
+    /// The lowest bounds, against lists near and far, with which the first cutoff was found.
     pub seeds: Stage,
     /// Rows whose bound was not above the first cutoff, against their own cluster.
     pub own_cluster: Stage,
@@ -166,11 +170,11 @@ pub struct Certificate {
     pub near_clusters: Stage,
     /// Those that remained, against all other clusters.
     pub far_clusters: Stage,
-    /// Finalists with crowds of near-copies, against the whole corpus in float32.
+    /// Those finalists that have crowds of near-copies, against the whole corpus in float32.
     pub rescan: Stage,
     /// Rows compared with every other.
     pub exhausted: usize,
-    /// Of these, the ones that half precision could not tell from the loneliest.
+    /// Of these, the ones that half precision could not tell from the loneliest: the end of the chain.
     pub finalists: usize,
     /// Times that the whole corpus was read from the store, beside the finalists.
     pub store_scans: usize,
@@ -184,17 +188,36 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The stages in their order.
+    /// The stages in their order; the last is of finalists and no part of the chain.
     #[must_use]
-    pub fn stages(&self) -> [Stage; 5] {
-        [self.seeds, self.own_cluster, self.near_clusters, self.far_clusters, self.rescan]
+    pub fn stages(&self) -> [Stage; 6] {
+        [self.bounds, self.seeds, self.own_cluster, self.near_clusters, self.far_clusters, self.rescan]
     }
 
-    /// Floating-point operations of the matrix products, the bounds' included.
+    /// Lets every stage of the chain begin with what did not fall in the one before it.
+    fn link(&mut self) {
+        let Self { bounds, seeds, own_cluster, near_clusters, far_clusters, .. } = self;
+        let mut standing = self.distinct;
+        for stage in [bounds, seeds, own_cluster, near_clusters, far_clusters] {
+            stage.entered = standing;
+            standing -= stage.fell;
+        }
+    }
+
+    /// Floating-point operations of the matrix products of all stages.
     #[must_use]
     pub fn operations(&self) -> u64 {
-        let pairs = self.bound_pairs + self.stages().iter().map(|stage| stage.pairs).sum::<u64>();
-        2 * pairs * self.dim as u64
+        self.operations_of(&self.stages())
+    }
+
+    /// Floating-point operations of the search itself, that is without those of the bounds.
+    #[must_use]
+    pub fn search_operations(&self) -> u64 {
+        self.operations_of(&self.stages()[1..])
+    }
+
+    fn operations_of(&self, stages: &[Stage]) -> u64 {
+        2 * self.dim as u64 * stages.iter().map(|stage| stage.pairs).sum::<u64>()
     }
 
     /// Floating-point operations of brute force.

@@ -61,7 +61,6 @@ impl Filter<'_> {
                 progress.advance((MAX_HELPINGS + 1 - step) as u64);
                 break;
             }
-            self.certificate.seeds.entered += rows.len();
             loneliest.append(&mut self.loneliest_of(&rows, guess)?);
             guess = self.keep(&mut loneliest, KEPT_PER_WANTED, guess);
             helping = helping.saturating_mul(2).min(self.settings.max_candidates.max(1));

@@ -1,5 +1,6 @@
 //! The search against brute force in float64, and what it does with corpora that have little to search.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use arrow::array::{Array, StringArray};
@@ -9,7 +10,7 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256Plus;
 
 use super::nearest::cosine;
-use super::{Block, Bounds, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search};
+use super::{Block, Bounds, Certificate, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search};
 use crate::inverted_lists::{InvertedLists, ListsBuilder, Place, Portion};
 
 /// An array that is shown in blocks of the given sizes, over and over, starting from the back if told so.
@@ -256,6 +257,30 @@ fn everyone(_: usize) -> bool {
     true
 }
 
+/// The number of different vectors among the rows that may be listed; those of one row have no neighbours.
+fn distinct(vectors: &Array2<f32>, listed: &dyn Fn(usize) -> bool) -> usize {
+    let bits = |row| vectors.row(row).iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    let rows = 0..if vectors.nrows() > 1 { vectors.nrows() } else { 0 };
+    rows.filter(|&row| listed(row)).map(bits).collect::<HashSet<_>>().len()
+}
+
+/// Holds the certificate's stages together: every distinct row falls once or is a finalist.
+fn check_chain(certificate: &Certificate, distinct: usize) {
+    let [chain @ .., crowds] = certificate.stages();
+    let mut standing = distinct;
+    for stage in chain {
+        assert_eq!(stage.entered, standing, "{certificate:?}");
+        assert!(stage.fell <= standing, "{certificate:?}");
+        standing -= stage.fell;
+    }
+    assert_eq!(certificate.finalists, standing, "{certificate:?}");
+    assert_eq!(certificate.distinct, distinct, "{certificate:?}");
+    assert!(crowds.fell <= crowds.entered && crowds.entered <= certificate.finalists, "{certificate:?}");
+    assert!(certificate.finalists <= certificate.exhausted && certificate.exhausted <= distinct, "{certificate:?}");
+    let pairs: u64 = certificate.stages().iter().map(|stage| stage.pairs).sum();
+    assert_eq!(certificate.operations(), 2 * pairs * certificate.dim as u64);
+}
+
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
@@ -282,6 +307,7 @@ proptest! {
         prop_assert_eq!(&found.entries, &expected);
         let cutoff = (expected.len() == want).then(|| expected[want - 1].similarity);
         prop_assert_eq!(found.certificate.cutoff, cutoff);
+        check_chain(&found.certificate, distinct(&source.vectors, &listed));
     }
 
     #[test]
@@ -367,11 +393,37 @@ fn the_work_is_far_less_than_brute_force() {
     let found = labelled.search(&source, &everyone, settings).unwrap();
     assert!(found.entries.iter().all(|entry| (100..160).contains(&entry.row)));
     let certificate = found.certificate;
+    check_chain(&certificate, rows);
+    assert!(certificate.bounds.fell > rows / 2, "most fall by their bounds alone: {certificate:?}");
     assert!(certificate.operations() * 10 < certificate.brute_force_operations(), "{certificate:?}");
     assert_eq!(certificate.store_scans, 0);
     assert!(certificate.cutoff <= certificate.first_cutoff);
     let alone = on_threads(1, || labelled.search(&source, &everyone, settings).unwrap());
     assert_eq!((alone.certificate, alone.entries), (certificate, found.entries), "the same on one thread");
+}
+
+#[test]
+fn the_stages_add_up_for_corpora_of_every_kind() {
+    let settings = Settings { want: 7, max_candidates: 50, ..Settings::default() };
+    let shapes = [Shape::Random, Shape::Clustered, Shape::Duplicated, Shape::NearlyDuplicated, Shape::Identical, Shape::Axes];
+    for (seed, shape) in (0..).zip(shapes) {
+        for neighbours in [1, 5, 64, 100] {
+            let source = Cut::new(corpus(shape, 600, 12, seed), &[170]);
+            let settings = Settings { neighbours, ..settings };
+            let one = Array2::zeros((1, 12));
+            let sample: Vec<u64> = (0..600).step_by(2).collect();
+            let of_sample = source.vectors.select(Axis(0), &sample.iter().map(|&row| row as usize).collect::<Vec<_>>());
+            let references = References::new((1, 64, neighbours), &sample, &vec![0; sample.len()], of_sample.view());
+            let one_cluster = Labelled::new(&source, &vec![0; 600], references, one, neighbours, Place::Memory);
+            let many_clusters = labelled(&source, neighbours, Place::Memory, seed);
+            for labelled in [one_cluster, many_clusters] {
+                let listed = |row: usize| row % 11 != 3;
+                let found = labelled.search(&source, &listed, settings).unwrap();
+                assert_eq!(found.entries, brute_force(&source, &listed, neighbours, 7), "{shape:?} {neighbours}");
+                check_chain(&found.certificate, distinct(&source.vectors, &listed));
+            }
+        }
+    }
 }
 
 #[test]
