@@ -23,7 +23,11 @@ const BASE_BYTES: u64 = 60 << 20;
 /// Products of each thread, and what the measure of the machine's peak takes.
 const THREAD_BYTES: u64 = 12 << 20;
 
-/// What stays of a row: its label, its bound, its digest, its place in the lists, and what the lonely search notes of it.
+/// What stays of a row: its label (4), its bound (4), its digest (8), its place in the lists (4), whether it is short (1), and
+/// what the lonely search notes of it.
+///
+/// The search has a lower bound of each row (4). Of one that is in doubt it has its number (4) and a bound that its list gave
+/// (4); of one with copies 8 ([`crate::lonely`]), and then at most one of two is in doubt: 37 with what stays.
 const ROW_BYTES: u64 = 40;
 
 /// Copies of a shard's vectors while labels are made: of those read ahead, decoded, in work.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256Plus;
 
+use super::copies::Copies;
 use super::nearest::cosine;
 use super::{Block, Bounds, Certificate, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search};
 use crate::inverted_lists::{InvertedLists, ListsBuilder, Place, Portion};
@@ -343,6 +344,29 @@ fn a_corpus_of_one_vector_is_one_search_and_lists_the_smallest_ids() {
     assert!(found.entries.iter().all(|entry| entry.nearest_row == nearest(entry)));
     assert_eq!((found.certificate.distinct, found.certificate.exhausted), (1, 1));
     assert_eq!(found.certificate.store_scans, 1, "140,000 rows tie: no shortlist holds them");
+}
+
+#[test]
+fn a_corpus_of_pairs_takes_eight_bytes_a_row_for_its_copies() {
+    let (half, dim) = (15_000, 6);
+    let distinct = corpus(Shape::Random, half, dim, 8);
+    let mut of: Vec<usize> = (0..half).chain(0..half).collect();
+    of.shuffle(&mut Xoshiro256Plus::seed_from_u64(9));
+    let source = Cut::new(distinct.select(Axis(0), &of), &[7_000]);
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Vec<i32> = of.iter().map(|&of| (of % 3) as i32).collect();
+    let references = References::new((3, 8, 5), &[], &[], Array2::zeros((0, dim)).view());
+    let place = Place::Folder(folder.path().to_owned());
+    let labelled = Labelled::new(&source, &labels, references, Array2::zeros((3, dim)), 5, place);
+    let copies = Copies::find(&labelled.bounds, &labelled.lists, &everyone).unwrap();
+    assert!(copies.bytes() <= 8 * 2 * half, "{} bytes", copies.bytes());
+    let groups: Vec<Vec<usize>> = copies.groups().map(|rows| rows.iter().map(|&row| of[row as usize]).collect()).collect();
+    assert!(groups.len() == half && groups.iter().all(|of| of.len() == 2 && of[0] == of[1]));
+    let first_rows: Vec<u32> = copies.groups().map(|rows| rows[0]).collect();
+    assert!(first_rows.is_sorted());
+    assert!(first_rows.iter().all(|&row| copies.weight(row as usize) == 2 && copies.members(row as usize).count() == 2));
+    let some = Copies::find(&labelled.bounds, &labelled.lists, &|row| of[row] < 10 || row % 2 == 0).unwrap();
+    assert!(some.groups().flatten().all(|&row| of[row as usize] < 10 || row % 2 == 0));
 }
 
 #[test]
