@@ -11,7 +11,7 @@ use crate::config::{Config, ReduceError};
 use crate::corpus::{Corpus, SHARDS_AHEAD};
 use crate::faiss::{Design, IndexPlan};
 use crate::inverted_lists::Place;
-use crate::lonely::Settings;
+use crate::lonely::{Settings, WAVE_BYTES};
 use crate::naming::{MAX_TERMS, most_texts};
 use crate::sample::sample_size;
 
@@ -43,14 +43,12 @@ const COUNT_BYTES: u64 = size_of::<u32>() as u64;
 /// A text that names a topic, mostly an abstract, and the words of it while terms are chosen.
 const NAMING_TEXT_BYTES: u64 = 2048;
 
-/// What the lonely search holds beside its candidates: the outcome of a wave of meetings.
-const WAVE_BYTES: u64 = 64 << 20;
+/// A candidate of the lonely search beside its vector and its k nearest: itself, the order of its lists, and the rows beyond
+/// the nearest for which a shortlist has room.
+const CANDIDATE_BYTES: u64 = 960;
 
-/// A candidate of the lonely search beside its vector and its nearest.
-const CANDIDATE_BYTES: u64 = 400;
-
-/// A row that is among the nearest of a candidate, and its product.
-const NEIGHBOUR_BYTES: u64 = 8;
+/// A row that is among the nearest of a candidate, and its product, in a vector that has grown by doubling.
+const NEIGHBOUR_BYTES: u64 = 16;
 
 /// Blocks from this size on come from the system one by one, and go back to it when they are freed.
 ///
@@ -119,11 +117,11 @@ impl Extent {
         texts * NAMING_TEXT_BYTES + (self.clusters * MAX_TERMS) as u64 * COUNT_BYTES
     }
 
-    /// Candidates for loneliness, each with its vector as halves and its nearest.
+    /// Candidates for loneliness, each with its vector as halves and its nearest; of what ties with them no more is held.
     fn search_bytes(&self) -> u64 {
         let nearest = self.neighbours as u64 * NEIGHBOUR_BYTES;
         let candidates = Settings::default().max_candidates.min(self.num_rows) as u64;
-        WAVE_BYTES + candidates * (self.vector_bytes() / 2 + CANDIDATE_BYTES + nearest)
+        WAVE_BYTES as u64 + candidates * (self.vector_bytes() / 2 + CANDIDATE_BYTES + nearest)
     }
 }
 

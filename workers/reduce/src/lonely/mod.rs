@@ -55,6 +55,9 @@ pub use search::search;
 /// real vectors, with 32 there were 1,351; the bounds took 7.7, 5.4 and 3.6 seconds of one core (64: 0.13 TFLOP).
 pub const REFERENCES_PER_CLUSTER: usize = 64;
 
+/// What the search holds beside its candidates: the outcome of a wave of meetings, and vectors of finalists after that.
+pub const WAVE_BYTES: usize = 64 << 20;
+
 /// Consecutive rows of the corpus, as a [`VectorSource`] shows them.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
@@ -105,7 +108,7 @@ pub struct Settings {
     pub neighbours: usize,
     /// The number of documents to list.
     pub want: usize,
-    /// The most candidates held at once: `2 * dim` bytes and some 400 each.
+    /// The most candidates and finalists held at once: `2 * dim` bytes and some 400 each, 960 where near-copies crowd.
     pub max_candidates: usize,
     /// The most floating-point operations to begin: [`MAX_OPERATIONS`], or `u64::MAX` for whatever it takes.
     pub max_operations: u64,

@@ -29,8 +29,8 @@ struct Swept {
 impl Filter<'_> {
     /// Compares every row whose bound is not above the cutoff with its own list.
     ///
-    /// Returns those that have not fallen, if they can be held; their bounds are raised else.
-    pub(super) fn sweep<E>(&mut self) -> Result<Vec<Candidate>, LonelyError<E>> {
+    /// Returns those that have not fallen, if there are no more than `room`; their bounds are raised else.
+    pub(super) fn sweep<E>(&mut self, room: usize) -> Result<Vec<Candidate>, LonelyError<E>> {
         if self.cutoff.is_infinite() {
             return Ok(Vec::new());
         }
@@ -42,7 +42,7 @@ impl Filter<'_> {
             self.budget.check(pairs as f64 / probes.len() as f64 * rows.len() as f64)?;
         }
         rows.retain(|&row| self.is_in_doubt(row as usize));
-        let standing = self.sweep_rows(rows, self.settings.max_candidates)?.0;
+        let standing = self.sweep_rows(rows, room)?.0;
         self.drop_all_fallen(|certificate| &mut certificate.own_cluster);
         Ok(standing)
     }

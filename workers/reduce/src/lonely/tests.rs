@@ -1,7 +1,9 @@
 //! The search against brute force in float64, and what it does with corpora that have little to search.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, StringArray};
 use ndarray::{Array2, Axis, s};
@@ -10,8 +12,11 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256Plus;
 
 use super::copies::Copies;
+use super::filter::Filter;
 use super::nearest::cosine;
-use super::{Block, Bounds, Certificate, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search};
+use super::{
+    Block, Bounds, Certificate, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search,
+};
 use crate::inverted_lists::{InvertedLists, ListsBuilder, Place, Portion};
 
 /// An array that is shown in blocks of the given sizes, over and over, starting from the back if told so.
@@ -21,6 +26,8 @@ struct Cut {
     /// The ids of each block, in the order of the rows.
     columns: Vec<StringArray>,
     backwards: bool,
+    /// The most vectors that were asked for at once.
+    most_asked: AtomicUsize,
 }
 
 impl Cut {
@@ -39,7 +46,7 @@ impl Cut {
                 break;
             }
         }
-        Self { vectors, ids, columns, backwards }
+        Self { vectors, ids, columns, backwards, most_asked: AtomicUsize::new(0) }
     }
 
     fn blocks(&self) -> Vec<Block<'_>> {
@@ -78,6 +85,7 @@ impl VectorSource for Cut {
     }
 
     fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
+        self.most_asked.fetch_max(rows.len(), Ordering::Relaxed);
         vectors_by_scan(self, rows)
     }
 
@@ -360,11 +368,14 @@ fn a_corpus_of_pairs_takes_eight_bytes_a_row_for_its_copies() {
     let labelled = Labelled::new(&source, &labels, references, Array2::zeros((3, dim)), 5, place);
     let copies = Copies::find(&labelled.bounds, &labelled.lists, &everyone).unwrap();
     assert!(copies.bytes() <= 8 * 2 * half, "{} bytes", copies.bytes());
-    let groups: Vec<Vec<usize>> = copies.groups().map(|rows| rows.iter().map(|&row| of[row as usize]).collect()).collect();
+    let groups: Vec<Vec<usize>> =
+        copies.groups().map(|rows| rows.iter().map(|&row| of[row as usize]).collect()).collect();
     assert!(groups.len() == half && groups.iter().all(|of| of.len() == 2 && of[0] == of[1]));
     let first_rows: Vec<u32> = copies.groups().map(|rows| rows[0]).collect();
     assert!(first_rows.is_sorted());
-    assert!(first_rows.iter().all(|&row| copies.weight(row as usize) == 2 && copies.members(row as usize).count() == 2));
+    assert!(
+        first_rows.iter().all(|&row| copies.weight(row as usize) == 2 && copies.members(row as usize).count() == 2)
+    );
     let some = Copies::find(&labelled.bounds, &labelled.lists, &|row| of[row] < 10 || row % 2 == 0).unwrap();
     assert!(some.groups().flatten().all(|&row| of[row as usize] < 10 || row % 2 == 0));
 }
@@ -429,7 +440,8 @@ fn the_work_is_far_less_than_brute_force() {
 #[test]
 fn the_stages_add_up_for_corpora_of_every_kind() {
     let settings = Settings { want: 7, max_candidates: 50, ..Settings::default() };
-    let shapes = [Shape::Random, Shape::Clustered, Shape::Duplicated, Shape::NearlyDuplicated, Shape::Identical, Shape::Axes];
+    let shapes =
+        [Shape::Random, Shape::Clustered, Shape::Duplicated, Shape::NearlyDuplicated, Shape::Identical, Shape::Axes];
     for (seed, shape) in (0..).zip(shapes) {
         for neighbours in [1, 5, 64, 100] {
             let source = Cut::new(corpus(shape, 600, 12, seed), &[170]);
@@ -448,6 +460,31 @@ fn the_stages_add_up_for_corpora_of_every_kind() {
             }
         }
     }
+}
+
+#[test]
+fn no_more_rows_are_held_than_may_be_however_many_cannot_be_told_apart() {
+    let (half, dim) = (1500, 8);
+    let mut rng = Xoshiro256Plus::seed_from_u64(11);
+    let of: Vec<usize> = (0..half).chain(0..half).collect();
+    let nearly = unit(corpus(Shape::Random, half, dim, 10).select(Axis(0), &of) + noise(2 * half, dim, 1e-6, &mut rng));
+    let source = Cut::new(nearly, &[700]);
+    let labelled = labelled(&source, 1, Place::Memory, 12);
+    let settings = Settings { neighbours: 1, want: 9, max_candidates: 64, max_operations: u64::MAX };
+    let Labelled { bounds, lists, centroids } = &labelled;
+    let copies = Copies::find(bounds, lists, &everyone).unwrap();
+    let mut handed_over = Vec::new();
+    let filter = Filter::new(lists, bounds, centroids.view(), &copies, &everyone, settings);
+    let certificate = filter.run::<Infallible>(&mut |finalists, _| {
+        handed_over.push(finalists.len());
+        Ok(f64::INFINITY)
+    });
+    assert_eq!(certificate.unwrap().finalists, handed_over.iter().sum::<usize>());
+    assert!(handed_over.len() > 20 && handed_over.iter().all(|&len| len <= 64), "{handed_over:?}");
+    let found = labelled.search(&source, &everyone, settings).unwrap();
+    assert_eq!(found.entries, brute_force(&source, &everyone, 1, 9));
+    check_chain(&found.certificate, 2 * half);
+    assert!(source.most_asked.into_inner() <= 64);
 }
 
 #[test]
