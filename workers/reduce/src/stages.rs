@@ -14,11 +14,12 @@ use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
 use crate::inverted_lists::Place;
 use crate::kmeans::Centroids;
-use crate::labelling::{Labelling, Question};
+use crate::labelling::{Labelling, Question, Training};
 use crate::lonely::Certificate;
 use crate::lonely_list;
 use crate::measurements::Stopwatch;
 use crate::outputs::Outputs;
+use crate::recall::Queries;
 use crate::sample::Sample;
 use crate::survey::{self, Survey};
 use crate::{findings, index};
@@ -41,6 +42,7 @@ pub struct Clustering {
     centroids: Arc<Centroids>,
     clusters: ClustersRecord,
     lowered: Option<String>,
+    sample_sha256: String,
     /// The sample, where it was drawn just now.
     sample: Option<Sample>,
 }
@@ -82,11 +84,11 @@ impl Stages {
     }
 
     async fn take_up(&mut self, earlier: Clustered, sample: Option<Sample>) -> Result<Clustering, Failure> {
-        let Clustered { output, clusters, lowered, .. } = earlier;
+        let Clustered { output, clusters, lowered, sample_sha256 } = earlier;
         let key = layout::in_run(&self.run, run_file::CENTROIDS);
         let values = centroids::read(self.corpus.store(), &key, self.corpus.dim()).await?;
         self.outputs.remember(output);
-        Ok(Clustering { centroids: Arc::new(matrix(values, &self.corpus)?), clusters, lowered, sample })
+        Ok(Clustering { centroids: Arc::new(matrix(values, &self.corpus)?), clusters, lowered, sample_sha256, sample })
     }
 
     async fn cluster_sample(&mut self, sample: Sample) -> Result<Clustering, Failure> {
@@ -102,9 +104,10 @@ impl Stages {
         let (found, sample_rows) = (fit.centroids.len(), sample.rows.len());
         let clusters = ClustersRecord { requested, found, sample_rows };
         let (centroids, lowered) = (Arc::new(fit.centroids), fit.lowered.map(|lowered| lowered.to_string()));
-        let clustered = Clustered { output, sample_sha256, clusters: clusters.clone(), lowered: lowered.clone() };
-        checkpoint.finish_clustering(clustered).await?;
-        Ok(Clustering { centroids, clusters, lowered, sample: Some(sample) })
+        let clustered = Clustered { output, sample_sha256, clusters, lowered };
+        checkpoint.finish_clustering(clustered.clone()).await?;
+        let Clustered { sample_sha256, clusters, lowered, .. } = clustered;
+        Ok(Clustering { centroids, clusters, lowered, sample_sha256, sample: Some(sample) })
     }
 
     async fn draw(&mut self) -> Result<Sample, Failure> {
@@ -118,18 +121,10 @@ impl Stages {
     /// A shard cannot be read or has changed, the scratch folder is full, or the store fails.
     pub async fn label(&mut self, clustering: &mut Clustering) -> Result<(Labelling, Labelled), Failure> {
         let (num_rows, centroids) = (self.corpus.num_rows(), Arc::clone(&clustering.centroids));
-        let is_streamed = index::is_streamed(&self.config.index_plan(num_rows, centroids.dim(), centroids.len())?);
-        if let Some((labelled, rows)) = self.checkpoint.labelled().await?.filter(|_| is_streamed) {
-            let given = (centroids, self.place.clone());
-            let work = Labelling::again(&self.config, &self.corpus, &self.run, given, &rows);
-            let labelling = self.stopwatch.stage("sort", num_rows, work).await?;
-            labelled.outputs.iter().for_each(|output| self.outputs.remember(output.clone()));
-            return Ok((labelling, labelled));
+        if let Some(earlier) = self.label_again(clustering).await? {
+            return Ok(earlier);
         }
-        let sample = match clustering.sample.take() {
-            Some(sample) => sample,
-            None => self.draw().await?,
-        };
+        let sample = self.sample(clustering).await?;
         self.checkpoint.confirm(&self.run).await?;
         let question = Question { sample, centroids, place: self.place.clone() };
         let num_earlier = self.outputs.len();
@@ -146,12 +141,54 @@ impl Stages {
             outputs: self.outputs.since(num_earlier),
             rows: self.checkpoint.put_rows(labelling.encode_rows()).await?,
             inertia: counts.inertia,
-            recall: index::recall(&labelling),
+            recall: labelling.recall,
+            nearest: labelling.training.as_ref().map(|training| training.queries.nearest().to_vec()),
             periods: findings.periods,
             notes: findings.notes,
         };
         self.checkpoint.finish_labelling(labelled.clone()).await?;
         Ok((labelling, labelled))
+    }
+
+    /// Takes up labels that were made before, if they were and their index can still be made.
+    async fn label_again(&mut self, clustering: &mut Clustering) -> Result<Option<(Labelling, Labelled)>, Failure> {
+        let Some((labelled, rows)) = self.checkpoint.labelled().await? else { return Ok(None) };
+        let (num_rows, centroids) = (self.corpus.num_rows(), Arc::clone(&clustering.centroids));
+        let plan = self.config.index_plan(num_rows, centroids.dim(), centroids.len())?;
+        let is_trained = !index::is_streamed(&plan) && self.checkpoint.index().await?.is_none();
+        let training = if is_trained { self.training(clustering, &labelled).await? } else { None };
+        if is_trained && training.is_none() {
+            return Ok(None);
+        }
+        let work = Labelling::again(&self.config, &self.corpus, &self.run, (centroids, self.place.clone()), &rows);
+        let labelling = self.stopwatch.stage("sort", num_rows, work).await?;
+        labelled.outputs.iter().for_each(|output| self.outputs.remember(output.clone()));
+        Ok(Some((Labelling { training, ..labelling }, labelled)))
+    }
+
+    /// Returns what FAISS builds an index with, if the sample is the one that was clustered.
+    async fn training(
+        &mut self,
+        clustering: &mut Clustering,
+        labelled: &Labelled,
+    ) -> Result<Option<Training>, Failure> {
+        let Some(nearest) = labelled.nearest.clone() else { return Ok(None) };
+        let sample = self.sample(clustering).await?;
+        if sample.sha256() != clustering.sample_sha256 {
+            // Making labels again finds out which row has changed.
+            clustering.sample = Some(sample);
+            return Ok(None);
+        }
+        let queries = Queries::again(&sample, nearest);
+        Ok(Some(Training { sample, queries }))
+    }
+
+    /// Returns the sample, drawn again if need be.
+    async fn sample(&mut self, clustering: &mut Clustering) -> Result<Sample, Failure> {
+        match clustering.sample.take() {
+            Some(sample) => Ok(sample),
+            None => self.draw().await,
+        }
     }
 
     /// Searches for the lonely and writes the index, side by side where the index is not built in memory.
@@ -222,9 +259,14 @@ impl Stages {
     }
 
     async fn build_index(&mut self, labelling: &mut Labelling) -> Result<IndexRecord, Failure> {
-        let num_rows = self.corpus.num_rows();
+        if let Some(WrittenIndex { output, record }) = self.checkpoint.index().await? {
+            self.outputs.remember(output);
+            return Ok(record);
+        }
         let work = index::build(&self.config, &self.corpus, labelling, &mut self.outputs);
-        self.stopwatch.stage("index", num_rows, work).await
+        let index = self.stopwatch.stage("index", self.corpus.num_rows(), work).await?;
+        self.checkpoint.finish_index(index.clone()).await?;
+        Ok(index.record)
     }
 
     /// Writes the measurements and returns the run's record, which is to be written last.
