@@ -235,7 +235,7 @@ impl Pass {
         let Measured { bounds, recall, .. } =
             measured.ok_or_else(|| ReduceError::stage("label", "nothing was measured"))?;
         drop((self.roll, self.progress));
-        let mut counts = counting.conclude(self.inertia.total())?;
+        let mut counts = counting.conclude(self.inertia.total());
         let training = self.sample.zip(recall.as_ref().map(Recall::queries));
         let labelling = Labelling {
             recall: training.is_none().then(|| recall.map_or(1.0, |recall| recall.of_index())),
