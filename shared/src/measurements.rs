@@ -72,6 +72,10 @@ pub struct Stage {
 }
 
 /// How the lonely list was come by: rows that each stage of the search began with and put above the cutoff.
+///
+/// The stages are a chain that can be checked: `distinct` rows enter the first, each enters with what did not fall in the one
+/// before it, and what does not fall in the last but one are the `finalists`. The last is of those finalists that have crowds
+/// of near-copies. All pairs together, times two a dimension, are the `operations`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LonelyCost {
     /// Distinct vectors among those that may be listed.
@@ -107,9 +111,9 @@ pub struct LonelyCost {
 pub struct LonelyStage {
     /// Its name.
     pub name: String,
-    /// Rows that it began with.
+    /// Rows that no earlier stage has put above the cutoff.
     pub entered: usize,
-    /// Rows that it put above the cutoff.
+    /// Of these, the ones that it put above the cutoff; each row falls once.
     pub fell: usize,
     /// Pairs of rows compared.
     pub pairs: u64,

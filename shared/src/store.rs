@@ -5,6 +5,7 @@
 mod error;
 mod redaction;
 mod s3;
+mod uploads;
 mod watched;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::digest;
 pub use error::StoreError;
 
 use error::{hint, lacks_conditions, open_error, unusable, url_error};
+use uploads::Uploads;
 use watched::Watched;
 
 /// The parts in which a large file is uploaded: S3 allows 10,000 of them, which makes 160 GB.
@@ -38,6 +40,7 @@ pub struct Store {
     /// Where a directory store is.
     folder: Option<PathBuf>,
     objects: Arc<dyn ObjectStore>,
+    uploads: Uploads,
 }
 
 impl std::fmt::Debug for Store {
@@ -78,7 +81,7 @@ impl Store {
 
     /// Wraps a store that is already open, such as one in memory or one that injects faults.
     pub fn new(url: impl Into<String>, objects: Arc<dyn ObjectStore>) -> Self {
-        Self { url: url.into(), folder: None, objects }
+        Self { url: url.into(), folder: None, objects, uploads: Uploads::default() }
     }
 
     /// Wraps what was opened at `url`, so that its requests are counted and its errors can be shown.
@@ -120,7 +123,7 @@ impl Store {
     /// Removes what killed writers have left under `folder` in a directory: files called `key#1` that became no object.
     ///
     /// A writer that is at work there loses its object, and is told so. Other stores show no such thing: a rule of theirs
-    /// ends uploads that nobody completes.
+    /// ends uploads that nobody completes, those of writers that could not end them themselves.
     pub fn remove_staging(&self, folder: &Path) {
         let Some(root) = &self.folder else { return };
         for file in files_under(&root.join(folder.as_ref())) {
@@ -276,7 +279,8 @@ impl Store {
         parts: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<(), E> {
         let mut parts = std::pin::pin!(parts);
-        let mut upload = self.objects.put_multipart(key).await.map_err(self.failed(key, "be written"))?;
+        let begun = self.objects.put_multipart(key).await.map_err(self.failed(key, "be written"))?;
+        let mut upload = self.uploads.begin(begun);
         while let Some(part) = parts.next().await {
             let sent = match part {
                 Ok(part) => {
@@ -285,17 +289,21 @@ impl Store {
                 Err(error) => Err(error),
             };
             if let Err(error) = sent {
-                // The upload is lost either way; the first error is the one to tell.
-                let _ = upload.abort().await;
+                upload.abort().await;
                 return Err(error);
             }
         }
         if let Err(error) = upload.complete().await {
             // Parts of an upload that nobody completes are kept, and billed; one that was completed after all stays.
-            let _ = upload.abort().await;
+            upload.abort().await;
             return Err(self.failed(key, "be written")(error).into());
         }
         Ok(())
+    }
+
+    /// Waits until uploads that were dropped halfway are ended in the store; for a program that was asked to stop.
+    pub async fn uploads_ended(&self) {
+        self.uploads.ended().await;
     }
 
     /// Removes an object; one that is not there is no error.

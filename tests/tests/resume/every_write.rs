@@ -9,7 +9,7 @@ use object_store::memory::InMemory;
 use strata::shard::{self, Request, VectorsRequest};
 use strata_reduce::Config;
 use strata_shared::exit::Failure;
-use strata_shared::layout::ModelName;
+use strata_shared::layout::{self, ModelName, run_file};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::store::Store;
 use strata_tests::corpus::{self, Plan};
@@ -25,6 +25,8 @@ struct Pipeline {
     folder: TempDir,
     /// The file of vectors, where they are brought along.
     brought: Option<PathBuf>,
+    /// The index's factory string, where FAISS is to build it.
+    index: Option<String>,
 }
 
 impl Pipeline {
@@ -32,7 +34,7 @@ impl Pipeline {
         let folder = tempfile::tempdir().unwrap();
         let snapshot = corpus::generate(&Plan { documents: DOCUMENTS, ..Plan::default() }).unwrap();
         std::fs::write(folder.path().join("corpus.jsonl"), snapshot.bytes()).unwrap();
-        Self { folder, brought: None }
+        Self { folder, brought: None, index: None }
     }
 
     fn with_vectors_brought_along() -> Self {
@@ -62,7 +64,12 @@ impl Pipeline {
             hashed_vectors::embed(store).await?;
         }
         let question = Config {
-            settings: ReduceSettings { clusters: Some(8), lonely: 10, ..ReduceSettings::default() },
+            settings: ReduceSettings {
+                clusters: Some(8),
+                lonely: 10,
+                index: self.index.clone(),
+                ..ReduceSettings::default()
+            },
             run: None,
             vectors_of: None,
             force: false,
@@ -96,6 +103,34 @@ fn read(inner: &Arc<dyn ObjectStore>) -> Objects {
     runtime.block_on(objects::read(&store)).unwrap()
 }
 
+/// An object's key, and a tag that changes when it is written.
+type State = (String, Option<String>);
+
+/// The state of each label shard, if a run that is not finished has finished its labels.
+fn finished_labels(inner: &Arc<dyn ObjectStore>) -> Vec<State> {
+    let store = Store::new("memory:", Arc::clone(inner));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let objects = runtime.block_on(store.list(&layout::runs())).unwrap();
+    let Some(unfinished) = objects.iter().find(|object| object.location.filename() == Some(run_file::UNFINISHED))
+    else {
+        return Vec::new();
+    };
+    let unfinished = runtime.block_on(store.get(&unfinished.location)).unwrap();
+    let unfinished: serde_json::Value = serde_json::from_slice(&unfinished).unwrap();
+    if unfinished["labelled"].is_null() {
+        return Vec::new();
+    }
+    states(inner).into_iter().filter(|(key, _)| key.contains("/labels/")).collect()
+}
+
+/// The state of all runs' objects.
+fn states(inner: &Arc<dyn ObjectStore>) -> Vec<State> {
+    let store = Store::new("memory:", Arc::clone(inner));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let objects = runtime.block_on(store.list(&layout::runs())).unwrap();
+    objects.into_iter().map(|object| (object.location.to_string(), object.e_tag)).collect()
+}
+
 /// Dies at each write of a run over a store of its own, before and after it, and runs again.
 fn dies_at_every_write(pipeline: &Pipeline, mut new_store: impl FnMut() -> Arc<dyn ObjectStore>) {
     let undisturbed = new_store();
@@ -103,18 +138,24 @@ fn dies_at_every_write(pipeline: &Pipeline, mut new_store: impl FnMut() -> Arc<d
     done.unwrap();
     let expected = read(&undisturbed);
     assert!(num_writes > 15, "{num_writes} writes are too few for a whole run");
+    let mut num_kept = 0;
     for write in 1..=num_writes {
         for moment in [Moment::Before, Moment::After] {
             let store = new_store();
             let (done, _) = pipeline.live(&store, Some(Death { write, moment }));
             assert!(done.is_err(), "nobody noticed death {moment:?} write {write}");
             read(&store);
+            let labels = finished_labels(&store);
+            num_kept += labels.len();
             let (done, _) = pipeline.live(&store, None);
             done.unwrap_or_else(|failure| panic!("after death {moment:?} write {write}: {failure}"));
             let differences = objects::differences(&expected, &read(&store));
             assert!(differences.is_empty(), "after death {moment:?} write {write}: {differences:#?}");
+            let kept = labels.iter().all(|label| states(&store).contains(label));
+            assert!(kept, "after death {moment:?} write {write}: labels were made again");
         }
     }
+    assert!(num_kept > 0, "no run died after its labels");
 }
 
 fn directory(path: &Path) -> Arc<dyn ObjectStore> {
@@ -133,6 +174,12 @@ fn a_run_that_dies_at_any_write_to_a_directory_ends_in_the_same_objects() {
         folders.push(tempfile::tempdir().unwrap());
         directory(folders.last().unwrap().path())
     });
+}
+
+#[test]
+fn a_run_whose_index_faiss_builds_that_dies_at_any_write_ends_in_the_same_objects() {
+    let pipeline = Pipeline { index: Some("IVF4,SQ8".into()), ..Pipeline::new() };
+    dies_at_every_write(&pipeline, || Arc::new(InMemory::new()));
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! A stage is finished once its objects are in the store and the checkpoint names them with their sha256. Whoever goes on
 //! reads them back and compares; a stage whose objects are not what they were is done again, and all after it.
 //!
+//! Where FAISS is to build the index, it is trained on the sample, which is drawn again and must have the sha256 of the one that
+//! was clustered, and measured by neighbours that the labels' stage has found: these are kept here.
+//!
 //! Invariant: a run's folder belongs to one question. Another one under the same name is refused as long as this one is
 //! not finished, and two reduces of the same question write the same bytes, so that it does not matter who is first. What
 //! was made of other vectors, as shards that were broken and have been mended, is never taken up.
@@ -74,8 +77,11 @@ pub struct Labelled {
     pub rows: OutputEntry,
     /// Sum of squared L2 distances to the nearest centroid.
     pub inertia: f64,
-    /// What a search of the index finds.
+    /// What a search of the index finds, unless FAISS is to build it.
     pub recall: Option<f64>,
+    /// The rows that each query of an index should find that FAISS is to build.
+    #[serde(default)]
+    pub nearest: Option<Vec<Vec<u64>>>,
     /// What the periods cover.
     pub periods: PeriodsRecord,
     /// What a reader of the findings should know.

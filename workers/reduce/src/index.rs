@@ -7,19 +7,19 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
 use strata_shared::exit::Failure;
 use strata_shared::layout::run_file;
 use strata_shared::run_record::{IndexRecord, OutputEntry};
 
+use crate::checkpoint::WrittenIndex;
 use crate::config::{Config, ReduceError};
 use crate::corpus::{Columns, Corpus, ShardStream};
 use crate::faiss::{Design, IndexBuilder, IndexPlan, flat_header, list_header, search_file};
 use crate::inverted_lists::InvertedLists;
 use crate::kmeans::Centroids;
-use crate::labelling::Labelling;
+use crate::labelling::{Labelling, Training};
 use crate::outputs::{Outputs, Parts, Upload};
-use crate::recall::{NEAREST, Recall};
+use crate::recall::{NEAREST, Queries};
 use crate::sample::Sample;
 
 /// Rows of a list that are read at once.
@@ -50,16 +50,10 @@ pub fn is_streamed(plan: &IndexPlan) -> bool {
     plan.design() != Design::Factory
 }
 
-/// Says what is known of a streamed index; `recall` is what a search of it finds.
+/// Says what is known of an index; `recall` is what a search of it finds.
 #[must_use]
 pub fn record(plan: &IndexPlan, recall: Option<f64>) -> IndexRecord {
     IndexRecord { factory: plan.factory().to_owned(), nprobe: plan.nprobe(), recall_at_10: recall }
-}
-
-/// Returns the part of the nearest neighbours that a streamed index finds; all of them, where it is exact.
-#[must_use]
-pub fn recall(labelling: &Labelling) -> Option<f64> {
-    is_streamed(&labelling.plan).then(|| labelling.recall.as_ref().map_or(1.0, Recall::of_index))
 }
 
 fn push_lists(
@@ -105,29 +99,30 @@ pub async fn build(
     corpus: &Corpus,
     labelling: &mut Labelling,
     outputs: &mut Outputs,
-) -> Result<IndexRecord, Failure> {
+) -> Result<WrittenIndex, Failure> {
+    let training = labelling.training.take();
+    let Training { sample, queries } =
+        training.ok_or_else(|| ReduceError::stage("index", "there is no sample to train it on"))?;
     let folder = tempfile::tempdir_in(config.scratch_folder());
     let folder =
         folder.map_err(|error| ReduceError::System { what: "a folder for the index", source: error.into() })?;
     let path = folder.path().join(run_file::INDEX);
     let (plan, threads, shards) = (labelling.plan.clone(), config.threads, corpus.stream(Columns::Vectors));
-    let (centroids, sample, written) = (Arc::clone(&labelling.centroids), labelling.sample.take(), path.clone());
+    let (centroids, written) = (Arc::clone(&labelling.centroids), path.clone());
     config.compute(move || fill(plan, &centroids, sample, threads, shards, &written)).await?;
-    outputs.put_file(run_file::INDEX, &path).await?;
-    let (plan, recall) = (labelling.plan.clone(), labelling.recall.take());
-    let recall = config.compute(move || measure(recall, &path)).await?;
-    Ok(IndexRecord { factory: plan.factory().to_owned(), nprobe: plan.nprobe(), recall_at_10: recall })
+    let output = outputs.put_file(run_file::INDEX, &path).await?;
+    let recall = config.compute(move || measure(&queries, &path)).await?;
+    Ok(WrittenIndex { output, record: record(&labelling.plan, Some(recall)) })
 }
 
 fn fill(
     plan: IndexPlan,
     centroids: &Centroids,
-    sample: Option<Sample>,
+    sample: Sample,
     threads: usize,
     shards: ShardStream,
     path: &Path,
 ) -> Result<(), Failure> {
-    let sample = sample.ok_or_else(|| ReduceError::stage("index", "there is no sample to train it on"))?;
     let mut builder = IndexBuilder::new(plan, centroids.vectors(), sample.vectors.view(), threads)?;
     drop(sample);
     for rows in shards {
@@ -138,14 +133,12 @@ fn fill(
 }
 
 /// Searches the index in the file.
-fn measure(recall: Option<Recall>, path: &Path) -> Result<Option<f64>, Failure> {
-    let Some(recall) = recall else { return Ok(None) };
-    let queries: ArrayView2<'_, f32> = recall.queries();
+fn measure(queries: &Queries, path: &Path) -> Result<f64, Failure> {
     // A query finds itself, which does not count.
-    let found = search_file(path, queries, NEAREST + 1)?;
+    let found = search_file(path, queries.vectors(), NEAREST + 1)?;
     let others = |query: usize| -> HashSet<u64> {
-        let others = found[query].iter().copied().filter(|&row| row != recall.rows()[query]);
+        let others = found[query].iter().copied().filter(|&row| row != queries.rows()[query]);
         others.take(NEAREST).collect()
     };
-    Ok(Some(recall.of(others)))
+    Ok(queries.recall(others))
 }

@@ -44,7 +44,7 @@ pub async fn make(config: &Config, corpus: &Corpus, labelling: &Labelling) -> Re
         .await?;
     let Lonely { entries, neighbours, certificate } = found;
     // Those of the bounds were counted as the portions passed.
-    corpus.meter().computed(certificate.operations() - 2 * certificate.bound_pairs * certificate.dim as u64);
+    corpus.meter().computed(certificate.search_operations());
     let rows = entries.iter().flat_map(|entry| [entry.row, entry.nearest_row]);
     let documents = corpus.documents(rows).await?;
     Ok(LonelyList { certificate, neighbours, entries, documents })

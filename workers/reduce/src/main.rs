@@ -11,7 +11,7 @@ use strata_reduce::{Config, memory};
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::settings::{DEFAULT_MEMORY, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, parse_bytes};
-use strata_shared::signals::Interruptions;
+use strata_shared::signals::{GRACE, Interruptions};
 use strata_shared::store::Store;
 use strata_shared::telemetry::{self, LogFormat};
 use strata_shared::{metrics, termination};
@@ -170,10 +170,16 @@ async fn work(config: Config, store: &str, metrics: Option<SocketAddr>) -> Resul
         metrics::serve(address, "reduce-worker").await;
     }
     let store = Store::open(store)?;
-    tokio::select! {
-        done = strata_reduce::run(config, store) => done.map(drop),
+    let done = tokio::select! {
+        done = strata_reduce::run(config, store.clone()) => done.map(drop),
         () = interruptions.asked() => {
             Err(Failure::new(Exit::Retry, "stopped by a signal; the same command goes on after the last finished stage"))
         }
+    };
+    // An upload that was under way would leave its parts in the store.
+    tokio::select! {
+        _ = tokio::time::timeout(GRACE, store.uploads_ended()) => {}
+        () = interruptions.insisted() => {}
     }
+    done
 }

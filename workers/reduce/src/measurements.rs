@@ -71,7 +71,7 @@ impl Stopwatch {
 
     /// Keeps what proves the lonely list.
     pub fn certificate(&mut self, certificate: &Certificate) {
-        let names = ["seeds", "own cluster", "near clusters", "far clusters", "crowds"];
+        let names = ["bounds", "seeds", "own cluster", "near clusters", "far clusters", "crowds"];
         let stage = |(name, stage): (&str, Stage)| LonelyStage {
             name: name.to_owned(),
             entered: stage.entered,

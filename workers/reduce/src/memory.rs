@@ -11,7 +11,7 @@ use crate::config::{Config, ReduceError};
 use crate::corpus::{Corpus, SHARDS_AHEAD};
 use crate::faiss::{Design, IndexPlan};
 use crate::inverted_lists::Place;
-use crate::lonely::Settings;
+use crate::lonely::{Settings, WAVE_BYTES};
 use crate::naming::{MAX_TERMS, most_texts};
 use crate::sample::sample_size;
 
@@ -23,7 +23,11 @@ const BASE_BYTES: u64 = 60 << 20;
 /// Products of each thread, and what the measure of the machine's peak takes.
 const THREAD_BYTES: u64 = 12 << 20;
 
-/// What stays of a row: its label, its bound, its digest, its place in the lists, and what the lonely search notes of it.
+/// What stays of a row: its label (4), its bound (4), its digest (8), its place in the lists (4), whether it is short (1), and
+/// what the lonely search notes of it.
+///
+/// The search has a lower bound of each row (4). Of one that is in doubt it has its number (4) and a bound that its list gave
+/// (4); of one with copies 8 ([`crate::lonely`]), and then at most one of two is in doubt: 37 with what stays.
 const ROW_BYTES: u64 = 40;
 
 /// Copies of a shard's vectors while labels are made: of those read ahead, decoded, in work.
@@ -33,20 +37,21 @@ const SHARD_COPIES: u64 = 3 + SHARDS_AHEAD as u64;
 /// counted, and two more of the one that is decoded.
 const TEXT_COPIES: u64 = 5 + SHARDS_AHEAD as u64;
 
-/// One document's count of one term.
-const COUNT_BYTES: u64 = size_of::<u32>() as u64;
+/// One topic's count of one term.
+const COUNT_BYTES: u64 = 2 * size_of::<u32>() as u64;
 
 /// A text that names a topic, mostly an abstract, and the words of it while terms are chosen.
 const NAMING_TEXT_BYTES: u64 = 2048;
 
-/// What the lonely search holds beside its candidates: the outcome of a wave of meetings.
-const WAVE_BYTES: u64 = 64 << 20;
+/// Terms that a text adds to those of its topic: one for each word of a text that is as long as any that is kept.
+const TERMS_OF_TEXT: u64 = 340;
 
-/// A candidate of the lonely search beside its vector and its nearest.
-const CANDIDATE_BYTES: u64 = 400;
+/// A candidate of the lonely search beside its vector and its k nearest: itself, the order of its lists, and the rows beyond
+/// the nearest for which a shortlist has room.
+const CANDIDATE_BYTES: u64 = 960;
 
-/// A row that is among the nearest of a candidate, and its product.
-const NEIGHBOUR_BYTES: u64 = 8;
+/// A row that is among the nearest of a candidate, and its product, in a vector that has grown by doubling.
+const NEIGHBOUR_BYTES: u64 = 16;
 
 /// Blocks from this size on come from the system one by one, and go back to it when they are freed.
 ///
@@ -109,17 +114,18 @@ impl Extent {
         sample + vectors + TEXT_COPIES * self.shard_text_bytes
     }
 
-    /// Texts by topic, and for each topic the documents that have each term.
+    /// Texts by topic, and for each topic the documents that have each term of it.
     fn naming_bytes(&self) -> u64 {
         let texts = most_texts(self.clusters).min(self.num_rows) as u64;
-        texts * NAMING_TEXT_BYTES + (self.clusters * MAX_TERMS) as u64 * COUNT_BYTES
+        let counts = (texts * TERMS_OF_TEXT).min((self.clusters * MAX_TERMS) as u64);
+        texts * NAMING_TEXT_BYTES + counts * COUNT_BYTES
     }
 
-    /// Candidates for loneliness, each with its vector as halves and its nearest.
+    /// Candidates for loneliness, each with its vector as halves and its nearest; of what ties with them no more is held.
     fn search_bytes(&self) -> u64 {
         let nearest = self.neighbours as u64 * NEIGHBOUR_BYTES;
         let candidates = Settings::default().max_candidates.min(self.num_rows) as u64;
-        WAVE_BYTES + candidates * (self.vector_bytes() / 2 + CANDIDATE_BYTES + nearest)
+        WAVE_BYTES as u64 + candidates * (self.vector_bytes() / 2 + CANDIDATE_BYTES + nearest)
     }
 }
 
@@ -275,7 +281,7 @@ mod tests {
         };
         let least = |extent| Needs::of(&extent, &plan).least;
         assert!(least(Extent { shard_text_bytes: 256 * MIB, ..usual }) >= least(usual) + 1600 * MIB);
-        assert!(least(Extent { clusters: 4000, ..usual }) >= 1500 * MIB);
+        assert!(least(Extent { clusters: 4000, ..usual }) >= 1000 * MIB);
         assert!(least(Extent { threads: 64, ..usual }) >= least(usual) + 700 * MIB);
         assert!(least(Extent { neighbours: 5000, ..usual }) >= 1000 * MIB);
     }

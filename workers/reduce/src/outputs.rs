@@ -54,6 +54,7 @@ impl Outputs {
     async fn put_at(&mut self, key: &Path, bytes: Vec<u8>) -> Result<OutputEntry, StoreError> {
         let entry = OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
         self.store.put(key, bytes).await?;
+        self.meter.wrote(entry.bytes);
         self.remember(entry.clone());
         Ok(entry)
     }
@@ -61,17 +62,11 @@ impl Outputs {
     /// Begins one object of the run that is written part by part.
     #[must_use]
     pub fn begin(&self, file: &str) -> Upload {
-        Upload { store: self.store.clone(), key: layout::in_run(&self.run, file) }
+        Upload { store: self.store.clone(), key: layout::in_run(&self.run, file), meter: self.meter.clone() }
     }
 
-    /// Remembers what an upload has written.
+    /// Remembers what an upload, or an earlier reduce, has written.
     pub fn remember(&mut self, entry: OutputEntry) {
-        self.meter.wrote(entry.bytes);
-        self.written.push(entry);
-    }
-
-    /// Remembers what an earlier reduce has written.
-    pub fn keep(&mut self, entry: OutputEntry) {
         self.written.push(entry);
     }
 
@@ -97,12 +92,14 @@ impl Outputs {
     ///
     /// # Errors
     /// [`StoreError`], or the file cannot be read.
-    pub async fn put_file(&mut self, file: &str, path: &FilePath) -> Result<(), Failure> {
+    pub async fn put_file(&mut self, file: &str, path: &FilePath) -> Result<OutputEntry, Failure> {
         let (key, local) = (layout::in_run(&self.run, file), path.to_owned());
         let (bytes, sha256) = on_blocking_thread(move || hash_file(&local)).await?;
         self.store.put_file(&key, path).await?;
-        self.remember(OutputEntry { key: key.to_string(), bytes, sha256 });
-        Ok(())
+        self.meter.wrote(bytes);
+        let entry = OutputEntry { key: key.to_string(), bytes, sha256 };
+        self.remember(entry.clone());
+        Ok(entry)
     }
 
     /// Returns what was written, in key order.
@@ -118,6 +115,7 @@ impl Outputs {
 pub struct Upload {
     store: Store,
     key: Path,
+    meter: Meter,
 }
 
 impl Upload {
@@ -145,6 +143,7 @@ impl Upload {
         let (written, finished) = tokio::join!(self.store.put_parts(&self.key, waiting), making);
         written?;
         let (bytes, sha256) = finished?.ok_or_else(|| ReduceError::stage("upload", "ended early"))?;
+        self.meter.wrote(bytes);
         Ok(OutputEntry { key: self.key.to_string(), bytes, sha256 })
     }
 }

@@ -130,30 +130,72 @@ impl Recall {
     /// Returns the part of the nearest neighbours that the index finds, in [0, 1]; 1 where there is none to be found.
     #[must_use]
     pub fn of_index(&self) -> f64 {
-        self.of(|query| self.found[query].0.iter().map(|(_, row)| *row).collect())
-    }
-
-    /// Returns the part of the nearest neighbours that are in what `found` returns for each query.
-    pub fn of(&self, found: impl Fn(usize) -> HashSet<u64>) -> f64 {
-        let (mut wanted, mut hit) = (0, 0);
-        for (query, exact) in self.exact.iter().enumerate() {
-            let found = found(query);
-            wanted += exact.0.len();
-            hit += exact.0.iter().filter(|(_, row)| found.contains(row)).count();
-        }
-        if wanted == 0 { 1.0 } else { hit as f64 / wanted as f64 }
-    }
-
-    /// Returns the queries, `[queries, dim]`.
-    #[must_use]
-    pub fn queries(&self) -> ArrayView2<'_, f32> {
-        self.queries.view()
+        let found = |query: usize| self.found[query].0.iter().map(|(_, row)| *row).collect();
+        self.queries().recall(found)
     }
 
     /// Returns the global row of each query.
     #[must_use]
     pub fn rows(&self) -> &[u64] {
         &self.rows
+    }
+
+    /// Returns the queries with what a search should find.
+    #[must_use]
+    pub fn queries(&self) -> Queries {
+        let rows_of = |nearest: &Nearest| nearest.0.iter().map(|(_, row)| *row).collect();
+        Queries {
+            vectors: self.queries.clone(),
+            rows: self.rows.clone(),
+            nearest: self.exact.iter().map(rows_of).collect(),
+        }
+    }
+}
+
+/// Queries, and the rows that a search should find.
+#[derive(Debug)]
+pub struct Queries {
+    vectors: Array2<f32>,
+    rows: Vec<u64>,
+    nearest: Vec<Vec<u64>>,
+}
+
+impl Queries {
+    /// Takes the first rows of a sample as queries, of which it is known what a search should find.
+    #[must_use]
+    pub fn again(sample: &Sample, nearest: Vec<Vec<u64>>) -> Self {
+        let num_queries = nearest.len().min(sample.rows.len());
+        let vectors = sample.vectors.slice(ndarray::s![..num_queries, ..]).to_owned();
+        Self { vectors, rows: sample.rows[..num_queries].to_vec(), nearest }
+    }
+
+    /// Returns the queries, `[queries, dim]`.
+    #[must_use]
+    pub fn vectors(&self) -> ArrayView2<'_, f32> {
+        self.vectors.view()
+    }
+
+    /// Returns the global row of each query.
+    #[must_use]
+    pub fn rows(&self) -> &[u64] {
+        &self.rows
+    }
+
+    /// Returns the nearest other rows of each query.
+    #[must_use]
+    pub fn nearest(&self) -> &[Vec<u64>] {
+        &self.nearest
+    }
+
+    /// Returns the part of the nearest rows that are in what `found` returns for each query; 1 where there is none.
+    pub fn recall(&self, found: impl Fn(usize) -> HashSet<u64>) -> f64 {
+        let (mut wanted, mut hit) = (0, 0);
+        for (query, nearest) in self.nearest.iter().enumerate() {
+            let found = found(query);
+            wanted += nearest.len();
+            hit += nearest.iter().filter(|row| found.contains(row)).count();
+        }
+        if wanted == 0 { 1.0 } else { hit as f64 / wanted as f64 }
     }
 }
 

@@ -14,10 +14,12 @@ use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
 use crate::inverted_lists::Place;
 use crate::kmeans::Centroids;
-use crate::labelling::{Labelling, Question};
-use crate::lonely_list::{self, LonelyList};
+use crate::labelling::{Labelling, Question, Training};
+use crate::lonely::Certificate;
+use crate::lonely_list;
 use crate::measurements::Stopwatch;
 use crate::outputs::Outputs;
+use crate::recall::Queries;
 use crate::sample::Sample;
 use crate::survey::{self, Survey};
 use crate::{findings, index};
@@ -40,6 +42,7 @@ pub struct Clustering {
     centroids: Arc<Centroids>,
     clusters: ClustersRecord,
     lowered: Option<String>,
+    sample_sha256: String,
     /// The sample, where it was drawn just now.
     sample: Option<Sample>,
 }
@@ -81,32 +84,30 @@ impl Stages {
     }
 
     async fn take_up(&mut self, earlier: Clustered, sample: Option<Sample>) -> Result<Clustering, Failure> {
-        let Clustered { output, clusters, lowered, .. } = earlier;
+        let Clustered { output, clusters, lowered, sample_sha256 } = earlier;
         let key = layout::in_run(&self.run, run_file::CENTROIDS);
         let values = centroids::read(self.corpus.store(), &key, self.corpus.dim()).await?;
-        self.outputs.keep(output);
-        Ok(Clustering { centroids: Arc::new(matrix(values, &self.corpus)?), clusters, lowered, sample })
+        self.outputs.remember(output);
+        Ok(Clustering { centroids: Arc::new(matrix(values, &self.corpus)?), clusters, lowered, sample_sha256, sample })
     }
 
     async fn cluster_sample(&mut self, sample: Sample) -> Result<Clustering, Failure> {
         let sample_sha256 = sample.sha256();
-        let work = Survey::make(&self.config, &self.corpus, sample);
-        let Survey { sample, fit, requested } = self.stopwatch.stage("k-means", self.corpus.num_rows(), work).await?;
+        let Self { config, corpus, run, outputs, checkpoint, stopwatch, .. } = self;
+        let work = async {
+            let survey = Survey::make(config, corpus, sample).await?;
+            replace(config, corpus, run, checkpoint).await?;
+            let output = outputs.put(run_file::CENTROIDS, survey::encode_centroids(&survey.fit.centroids)?).await?;
+            Ok::<_, Failure>((survey, output))
+        };
+        let (Survey { sample, fit, requested }, output) = stopwatch.stage("k-means", corpus.num_rows(), work).await?;
         let (found, sample_rows) = (fit.centroids.len(), sample.rows.len());
         let clusters = ClustersRecord { requested, found, sample_rows };
         let (centroids, lowered) = (Arc::new(fit.centroids), fit.lowered.map(|lowered| lowered.to_string()));
-        if !self.config.force && crate::is_finished(&self.config, &self.corpus, &self.run).await? {
-            return Err(ReduceError::FinishedMeanwhile { run: self.run.clone() }.into());
-        }
-        self.checkpoint.confirm(&self.run).await?;
-        // From here on the objects of a finished run may be replaced; until here it stays what it was. Its page, which is
-        // drawn only where there is none, goes first.
-        self.corpus.store().delete(&layout::in_run(&self.run, run_file::REPORT)).await?;
-        self.corpus.store().delete(&layout::in_run(&self.run, run_file::RECORD)).await?;
-        let output = self.outputs.put(run_file::CENTROIDS, survey::encode_centroids(&centroids)?).await?;
-        let clustered = Clustered { output, sample_sha256, clusters: clusters.clone(), lowered: lowered.clone() };
-        self.checkpoint.finish_clustering(clustered).await?;
-        Ok(Clustering { centroids, clusters, lowered, sample: Some(sample) })
+        let clustered = Clustered { output, sample_sha256, clusters, lowered };
+        checkpoint.finish_clustering(clustered.clone()).await?;
+        let Clustered { sample_sha256, clusters, lowered, .. } = clustered;
+        Ok(Clustering { centroids, clusters, lowered, sample_sha256, sample: Some(sample) })
     }
 
     async fn draw(&mut self) -> Result<Sample, Failure> {
@@ -120,37 +121,74 @@ impl Stages {
     /// A shard cannot be read or has changed, the scratch folder is full, or the store fails.
     pub async fn label(&mut self, clustering: &mut Clustering) -> Result<(Labelling, Labelled), Failure> {
         let (num_rows, centroids) = (self.corpus.num_rows(), Arc::clone(&clustering.centroids));
-        let is_streamed = index::is_streamed(&self.config.index_plan(num_rows, centroids.dim(), centroids.len())?);
-        if let Some((labelled, rows)) = self.checkpoint.labelled().await?.filter(|_| is_streamed) {
-            let given = (centroids, self.place.clone());
-            let work = Labelling::again(&self.config, &self.corpus, &self.run, given, &rows);
-            let labelling = self.stopwatch.stage("sort", num_rows, work).await?;
-            labelled.outputs.iter().for_each(|output| self.outputs.keep(output.clone()));
-            return Ok((labelling, labelled));
+        if let Some(earlier) = self.label_again(clustering).await? {
+            return Ok(earlier);
         }
-        let sample = match clustering.sample.take() {
-            Some(sample) => sample,
-            None => self.draw().await?,
-        };
+        let sample = self.sample(clustering).await?;
         self.checkpoint.confirm(&self.run).await?;
         let question = Question { sample, centroids, place: self.place.clone() };
         let num_earlier = self.outputs.len();
         let work = Labelling::make(&self.config, &self.corpus, question, &mut self.outputs);
         let (labelling, counts) = self.stopwatch.stage("labels", num_rows, work).await?;
-        let work = findings::make(&self.config, &self.corpus, &counts, clustering.lowered.as_deref());
+        let work = async {
+            let findings = findings::make(&self.config, &self.corpus, &counts, clustering.lowered.as_deref()).await?;
+            self.outputs.put(run_file::TOPICS, encode_topics(&findings.topics)?).await?;
+            self.outputs.put(run_file::TIMELINE, encode_timeline(&findings.timeline)?).await?;
+            Ok::<_, Failure>(findings)
+        };
         let findings = self.stopwatch.stage("findings", num_rows, work).await?;
-        self.outputs.put(run_file::TOPICS, encode_topics(&findings.topics)?).await?;
-        self.outputs.put(run_file::TIMELINE, encode_timeline(&findings.timeline)?).await?;
         let labelled = Labelled {
             outputs: self.outputs.since(num_earlier),
             rows: self.checkpoint.put_rows(labelling.encode_rows()).await?,
             inertia: counts.inertia,
-            recall: index::recall(&labelling),
+            recall: labelling.recall,
+            nearest: labelling.training.as_ref().map(|training| training.queries.nearest().to_vec()),
             periods: findings.periods,
             notes: findings.notes,
         };
         self.checkpoint.finish_labelling(labelled.clone()).await?;
         Ok((labelling, labelled))
+    }
+
+    /// Takes up labels that were made before, if they were and their index can still be made.
+    async fn label_again(&mut self, clustering: &mut Clustering) -> Result<Option<(Labelling, Labelled)>, Failure> {
+        let Some((labelled, rows)) = self.checkpoint.labelled().await? else { return Ok(None) };
+        let (num_rows, centroids) = (self.corpus.num_rows(), Arc::clone(&clustering.centroids));
+        let plan = self.config.index_plan(num_rows, centroids.dim(), centroids.len())?;
+        let is_trained = !index::is_streamed(&plan) && self.checkpoint.index().await?.is_none();
+        let training = if is_trained { self.training(clustering, &labelled).await? } else { None };
+        if is_trained && training.is_none() {
+            return Ok(None);
+        }
+        let work = Labelling::again(&self.config, &self.corpus, &self.run, (centroids, self.place.clone()), &rows);
+        let labelling = self.stopwatch.stage("sort", num_rows, work).await?;
+        labelled.outputs.iter().for_each(|output| self.outputs.remember(output.clone()));
+        Ok(Some((Labelling { training, ..labelling }, labelled)))
+    }
+
+    /// Returns what FAISS builds an index with, if the sample is the one that was clustered.
+    async fn training(
+        &mut self,
+        clustering: &mut Clustering,
+        labelled: &Labelled,
+    ) -> Result<Option<Training>, Failure> {
+        let Some(nearest) = labelled.nearest.clone() else { return Ok(None) };
+        let sample = self.sample(clustering).await?;
+        if sample.sha256() != clustering.sample_sha256 {
+            // Making labels again finds out which row has changed.
+            clustering.sample = Some(sample);
+            return Ok(None);
+        }
+        let queries = Queries::again(&sample, nearest);
+        Ok(Some(Training { sample, queries }))
+    }
+
+    /// Returns the sample, drawn again if need be.
+    async fn sample(&mut self, clustering: &mut Clustering) -> Result<Sample, Failure> {
+        match clustering.sample.take() {
+            Some(sample) => Ok(sample),
+            None => self.draw().await,
+        }
     }
 
     /// Searches for the lonely and writes the index, side by side where the index is not built in memory.
@@ -171,45 +209,45 @@ impl Stages {
             let lonely = self.lonely(&labelling).await?;
             return Ok((lonely, self.index(&labelling, labelled).await?));
         }
-        let (config, corpus) = (&self.config, &self.corpus);
-        let upload = self.outputs.begin(run_file::INDEX);
-        // Neither is cut off where the other fails: parts of an upload that is dropped would stay in the store.
+        let Self { config, corpus, outputs, .. } = self;
+        let upload = outputs.begin(run_file::INDEX);
         let both = async {
-            let made = tokio::join!(
-                lonely_list::make(config, corpus, &labelling),
+            // Neither is cut off where the other fails, which might end well meanwhile.
+            let (lonely, index) = tokio::join!(
+                list_lonely(config, corpus, outputs, &labelling),
                 index::write(config, corpus, &labelling, upload)
             );
-            Ok::<_, Failure>(made)
+            Ok::<_, Failure>((lonely?, index?))
         };
         let (lonely, output) = self.stopwatch.stage("lonely and index", corpus.num_rows(), both).await?;
-        let (lonely, output) = (lonely?, output?);
         self.outputs.remember(output.clone());
         let record = index::record(&labelling.plan, labelled.recall);
         self.checkpoint.finish_index(WrittenIndex { output, record: record.clone() }).await?;
-        Ok((self.put_lonely(&lonely, &labelling).await?, record))
+        Ok((self.finish_lonely(lonely).await?, record))
     }
 
     async fn lonely(&mut self, labelling: &Labelling) -> Result<LonelyRecord, Failure> {
         if let Some(ListedLonely { output, record }) = self.checkpoint.lonely().await? {
-            self.outputs.keep(output);
+            self.outputs.remember(output);
             return Ok(record);
         }
-        let work = lonely_list::make(&self.config, &self.corpus, labelling);
-        let lonely = self.stopwatch.stage("lonely", self.corpus.num_rows(), work).await?;
-        self.put_lonely(&lonely, labelling).await
+        let work = list_lonely(&self.config, &self.corpus, &mut self.outputs, labelling);
+        let listed = self.stopwatch.stage("lonely", self.corpus.num_rows(), work).await?;
+        self.finish_lonely(listed).await
     }
 
-    async fn put_lonely(&mut self, lonely: &LonelyList, labelling: &Labelling) -> Result<LonelyRecord, Failure> {
-        self.stopwatch.certificate(&lonely.certificate);
-        let (table, record) = (encode_lonely(&lonely.table(labelling))?, lonely.record(labelling));
-        let output = self.outputs.put(run_file::LONELY, table).await?;
-        self.checkpoint.finish_lonely(ListedLonely { output, record: record.clone() }).await?;
-        Ok(record)
+    async fn finish_lonely(
+        &mut self,
+        (listed, certificate): (ListedLonely, Certificate),
+    ) -> Result<LonelyRecord, Failure> {
+        self.stopwatch.certificate(&certificate);
+        self.checkpoint.finish_lonely(listed.clone()).await?;
+        Ok(listed.record)
     }
 
     async fn index(&mut self, labelling: &Labelling, labelled: &Labelled) -> Result<IndexRecord, Failure> {
         if let Some(WrittenIndex { output, record }) = self.checkpoint.index().await? {
-            self.outputs.keep(output);
+            self.outputs.remember(output);
             return Ok(record);
         }
         let work = index::write(&self.config, &self.corpus, labelling, self.outputs.begin(run_file::INDEX));
@@ -221,9 +259,14 @@ impl Stages {
     }
 
     async fn build_index(&mut self, labelling: &mut Labelling) -> Result<IndexRecord, Failure> {
-        let num_rows = self.corpus.num_rows();
+        if let Some(WrittenIndex { output, record }) = self.checkpoint.index().await? {
+            self.outputs.remember(output);
+            return Ok(record);
+        }
         let work = index::build(&self.config, &self.corpus, labelling, &mut self.outputs);
-        self.stopwatch.stage("index", num_rows, work).await
+        let index = self.stopwatch.stage("index", self.corpus.num_rows(), work).await?;
+        self.checkpoint.finish_index(index.clone()).await?;
+        Ok(index.record)
     }
 
     /// Writes the measurements and returns the run's record, which is to be written last.
@@ -256,6 +299,31 @@ impl Stages {
             outputs: self.outputs.finish(),
         })
     }
+}
+
+/// Makes sure that the objects of the run may be replaced; until here a finished run stays what it was.
+///
+/// Its page, which is drawn only where there is none, goes first.
+async fn replace(config: &Config, corpus: &Corpus, run: &RunName, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    if !config.force && crate::is_finished(config, corpus, run).await? {
+        return Err(ReduceError::FinishedMeanwhile { run: run.clone() }.into());
+    }
+    checkpoint.confirm(run).await?;
+    corpus.store().delete(&layout::in_run(run, run_file::REPORT)).await?;
+    corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
+    Ok(())
+}
+
+/// Searches for the lonely and writes their table.
+async fn list_lonely(
+    config: &Config,
+    corpus: &Corpus,
+    outputs: &mut Outputs,
+    labelling: &Labelling,
+) -> Result<(ListedLonely, Certificate), Failure> {
+    let lonely = lonely_list::make(config, corpus, labelling).await?;
+    let output = outputs.put(run_file::LONELY, encode_lonely(&lonely.table(labelling))?).await?;
+    Ok((ListedLonely { output, record: lonely.record(labelling) }, lonely.certificate))
 }
 
 fn matrix(values: Vec<f32>, corpus: &Corpus) -> Result<Centroids, ReduceError> {

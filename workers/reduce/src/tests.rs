@@ -12,6 +12,7 @@ use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Exit;
 use strata_shared::layout::{FORMAT, ModelName};
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
+use strata_shared::measurements::{Measurements, Stage};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::vectors::{self, Vectors};
 
@@ -164,6 +165,25 @@ async fn a_tight_limit_sends_vectors_to_the_scratch_folder_and_changes_nothing()
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
     let refused = run(within(least - 1), store).await.unwrap_err();
     assert_eq!(refused.exit(), Exit::Configuration, "{refused}");
+}
+
+#[tokio::test]
+async fn every_byte_that_is_written_stands_in_a_stage() {
+    for index in [None, Some("HNSW8".to_owned())] {
+        let store = corpus().await;
+        let settings = ReduceSettings { index, ..config().settings };
+        let name = run(Config { settings, ..config() }, store.clone()).await.unwrap();
+        let outputs = RunRecord::read(&store, &name).await.unwrap().outputs;
+        let stages = Measurements::read(&store, &name).await.unwrap().stages;
+        let (all, stages) = stages.split_last().unwrap();
+        let sum = |bytes: fn(&Stage) -> u64| stages.iter().map(bytes).sum::<u64>();
+        let written = outputs.iter().map(|output| output.bytes).sum::<u64>();
+        assert_eq!([sum(|stage| stage.bytes_written), all.bytes_written], [written; 2], "{stages:?}");
+        assert_eq!(sum(|stage| stage.bytes_read), all.bytes_read, "{stages:?}");
+        let index = outputs.iter().find(|output| output.key.ends_with(run_file::INDEX)).unwrap();
+        let writer = stages.iter().find(|stage| stage.name.ends_with("index")).unwrap();
+        assert!(writer.bytes_written >= index.bytes && writer.bytes_read > 0, "{writer:?}");
+    }
 }
 
 #[tokio::test]

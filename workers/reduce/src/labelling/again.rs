@@ -76,7 +76,7 @@ impl Labelling {
             short_rows: Arc::new(short_rows),
             lists: Arc::new(lists),
             plan,
-            sample: None,
+            training: None,
             recall: None,
         })
     }

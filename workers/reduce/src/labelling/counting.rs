@@ -87,20 +87,17 @@ impl Counting {
     }
 
     /// Ends the counting and names the topics.
-    ///
-    /// # Errors
-    /// None that the counting has not had.
-    pub(super) fn conclude(self, inertia: f64) -> Result<Counts, Failure> {
-        Ok(Counts {
+    pub(super) fn conclude(self, inertia: f64) -> Counts {
+        Counts {
             sizes: self.sizes,
             days: self.days,
             timeline: self.timeline.finish(self.settings.until_date()),
-            names: self.texts.names().map_err(|error| ReduceError::stage("names", error))?,
+            names: self.texts.names(),
             representatives: self.representatives,
             categories: self.categories,
             inertia,
             short_rows: self.short_rows,
-        })
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::lonely::Bounds;
 use crate::meter::Meter;
 use crate::naming::TopicName;
 use crate::outputs::Outputs;
-use crate::recall::Recall;
+use crate::recall::{Queries, Recall};
 use crate::sample::{Roll, Sample, SampleError};
 
 use counting::Counting;
@@ -55,10 +55,19 @@ pub struct Labelling {
     pub lists: Arc<InvertedLists>,
     /// Which index there will be.
     pub plan: IndexPlan,
-    /// The sample, where an index is to be trained on it.
-    pub sample: Option<Sample>,
-    /// What a search is measured by, unless the index finds everything; gone where the labelling was taken up again.
-    pub recall: Option<Recall>,
+    /// What FAISS builds an index with, where it is to build one.
+    pub training: Option<Training>,
+    /// The part of the nearest rows that a search of any other index finds; unknown where the labelling was taken up again.
+    pub recall: Option<f64>,
+}
+
+/// What FAISS builds an index with.
+#[derive(Debug)]
+pub struct Training {
+    /// The sample that it is trained on.
+    pub sample: Sample,
+    /// What it is measured by.
+    pub queries: Queries,
 }
 
 /// What the second pass is given.
@@ -226,15 +235,16 @@ impl Pass {
         let Measured { bounds, recall, .. } =
             measured.ok_or_else(|| ReduceError::stage("label", "nothing was measured"))?;
         drop((self.roll, self.progress));
-        let mut counts = counting.conclude(self.inertia.total())?;
+        let mut counts = counting.conclude(self.inertia.total());
+        let training = self.sample.zip(recall.as_ref().map(Recall::queries));
         let labelling = Labelling {
+            recall: training.is_none().then(|| recall.map_or(1.0, |recall| recall.of_index())),
+            training: training.map(|(sample, queries)| Training { sample, queries }),
             centroids: self.centroids,
             bounds: Arc::new(bounds),
             short_rows: Arc::new(std::mem::take(&mut counts.short_rows)),
             lists: Arc::new(lists),
             plan: self.plan,
-            sample: self.sample,
-            recall,
         };
         Ok((labelling, counts))
     }

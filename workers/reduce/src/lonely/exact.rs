@@ -14,11 +14,17 @@ use super::nearest::{NearestList, cosine, rounding_error};
 use super::ranking::{Ranked, Ranking};
 use super::rescan::Rescan;
 use super::shortlist::Rule;
-use super::{Certificate, LonelyError, Settings, VectorSource};
+use super::{Certificate, LonelyError, Settings, VectorSource, WAVE_BYTES};
 use crate::inverted_lists::InvertedLists;
 
 /// The factor by which rounds of rescans grow while the cutoff settles.
 const ROUND_GROWTH: usize = 4;
+
+/// A row of the store beside its vector: its number, its id, and what is ranked of it.
+const ROW_BYTES: usize = 400;
+
+/// A neighbour found in a rescan, with its id.
+const NEIGHBOUR_BYTES: usize = 80;
 
 /// Rows of the store by number, id and vector.
 #[derive(Debug)]
@@ -51,27 +57,36 @@ impl<S: VectorSource> Exact<'_, S> {
     pub(super) fn rank(
         &self,
         finalists: Vec<Finalist>,
+        ranking: &mut Ranking,
         certificate: &mut Certificate,
-    ) -> Result<Ranking, LonelyError<S::Error>> {
-        let mut ranking = Ranking::new(self.settings.want);
+    ) -> Result<(), LonelyError<S::Error>> {
         let (whole, crowded): (Vec<_>, Vec<_>) =
             finalists.into_iter().partition(|finalist| finalist.shortlist.rows(&self.rule).is_some());
         let mut rest = whole.as_slice();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(self.readable(rest));
-            ranking.add(self.by_shortlist(now)?, self.copies);
+            self.add(self.by_shortlist(now)?, ranking)?;
             rest = later;
         }
-        self.rescan(crowded, &mut ranking, certificate)?;
-        Ok(ranking)
+        self.rescan(crowded, ranking, certificate)
+    }
+
+    fn add(&self, ranked: Vec<Ranked>, ranking: &mut Ranking) -> Result<(), LonelyError<S::Error>> {
+        ranking.add(ranked, self.copies, self.source).map_err(LonelyError::Ids)
+    }
+
+    /// The rows, each of so many bytes, for which there is room where candidates had their halves and their meetings.
+    fn rows_at_once(&self, row_bytes: usize) -> usize {
+        let halves = self.settings.max_candidates.saturating_mul(2 * self.lists.dim());
+        (halves.saturating_add(WAVE_BYTES) / row_bytes).min(self.settings.max_candidates).max(1)
     }
 
     /// The number of finalists whose shortlists are read at once.
     fn readable(&self, finalists: &[Finalist]) -> usize {
-        let mut rows = 0;
+        let (mut rows, most) = (0, self.rows_at_once(self.lists.dim() * size_of::<f32>() + ROW_BYTES));
         let within = finalists.iter().take_while(|finalist| {
             rows += 1 + finalist.shortlist.rows(&self.rule).map_or(0, Iterator::count);
-            rows <= self.settings.max_candidates
+            rows <= most
         });
         within.count().max(1)
     }
@@ -104,19 +119,20 @@ impl<S: VectorSource> Exact<'_, S> {
     ) -> Result<(), LonelyError<S::Error>> {
         let (num_rows, dim) = (self.lists.num_rows(), self.lists.dim());
         let budget = Budget { max_operations: self.settings.max_operations, num_rows, dim };
-        budget.check(crowded.len() as f64 * num_rows as f64)?;
-        certificate.rescan.entered = crowded.len();
+        certificate.rescan.entered += crowded.len();
+        budget.check(certificate.rescan.entered as f64 * num_rows as f64)?;
         crowded.sort_by(|left, right| left.at_least.total_cmp(&right.at_least).then(left.row.cmp(&right.row)));
-        let mut round = self.settings.want;
-        let mut rest = crowded.as_slice();
+        // Their vectors are there twice: as they were read, and those of them that are still compared.
+        let most = self.rows_at_once(2 * dim * size_of::<f32>() + self.rule.k * NEIGHBOUR_BYTES + ROW_BYTES);
+        let (mut round, mut rest) = (self.settings.want, crowded.as_slice());
         while !rest.is_empty() {
             let within = rest.partition_point(|finalist| finalist.at_least <= ranking.cutoff());
-            round = round.saturating_mul(ROUND_GROWTH).min(self.settings.max_candidates.max(1));
-            let (now, later) = rest[..within].split_at(within.min(round));
-            if now.is_empty() {
+            round = round.saturating_mul(ROUND_GROWTH).min(most);
+            let now_len = within.min(round);
+            if now_len == 0 {
                 break;
             }
-            let mut now: Vec<&Finalist> = now.iter().collect();
+            let mut now: Vec<&Finalist> = rest[..now_len].iter().collect();
             now.sort_unstable_by_key(|finalist| finalist.row);
             let read = self.read(now.iter().map(|finalist| finalist.row).collect())?;
             let mut rescan = Rescan::new(&now, read, self.rule.k);
@@ -124,9 +140,10 @@ impl<S: VectorSource> Exact<'_, S> {
             certificate.store_scans += 1;
             let ranked = rescan.finish();
             certificate.rescan.fell += now.len() - ranked.len();
-            ranking.add(ranked, self.copies);
-            rest = later;
+            self.add(ranked, ranking)?;
+            rest = &rest[now_len..];
         }
+        certificate.rescan.fell += rest.len();
         Ok(())
     }
 

@@ -6,7 +6,8 @@
 //! bound of the want-th lowest k-th similarity, and tightens with each row that has met all.
 //!
 //! Invariant: a row falls only on k neighbours found whose products, less the margin, are above the cutoff; the finalists
-//! are all rows that have not fallen, and each has met every list.
+//! are all rows that have not fallen, and each has met every list. Where they are so many that they and the next candidates
+//! would outgrow [`Settings::max_candidates`], they are ranked meanwhile, and the cutoff is lowered to the list's own.
 
 use half::f16;
 use ndarray::ArrayView2;
@@ -42,6 +43,9 @@ const COHORT_GROWTH: usize = 4;
 
 /// Where the certificate counts a stage.
 type StageOf = fn(&mut Certificate) -> &mut Stage;
+
+/// Ranks finalists, and returns the cutoff that the list has then.
+pub(super) type Rank<'a, E> = dyn FnMut(Vec<Finalist>, &mut Certificate) -> Result<f64, LonelyError<E>> + 'a;
 
 /// A row that has met every other, and the rows among which its nearest are.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl<'a> Filter<'a> {
                 rows: num_rows,
                 dim,
                 distinct,
-                bound_pairs: bounds.pairs(),
+                bounds: Stage { pairs: bounds.pairs(), ..Stage::default() },
                 margin,
                 ..Certificate::default()
             },
@@ -113,14 +117,15 @@ impl<'a> Filter<'a> {
         &self.rounds.rule
     }
 
-    /// Finds the finalists, and how they were found.
-    pub(super) fn run<E>(mut self) -> Result<(Vec<Finalist>, Certificate), LonelyError<E>> {
+    /// Finds the finalists and has them ranked; returns how they were found.
+    pub(super) fn run<E>(mut self, rank: &mut Rank<'_, E>) -> Result<Certificate, LonelyError<E>> {
         let num_rows = self.lists.num_rows() as f64;
         // Whatever is listed must have met everything.
         self.budget.check(self.settings.want.min(self.certificate.distinct) as f64 * num_rows)?;
         let mut candidates = self.seed()?;
+        self.drop_all_fallen(|certificate| &mut certificate.seeds);
         self.certificate.first_cutoff = self.cutoff.is_finite().then_some(self.cutoff);
-        candidates.extend(self.sweep()?);
+        candidates.extend(self.sweep(self.room().saturating_sub(candidates.len()))?);
         if !self.budget.covers(candidates.len() as f64 * num_rows) {
             self.put_back(&mut candidates);
         }
@@ -134,12 +139,36 @@ impl<'a> Filter<'a> {
             self.budget.check(pairs_each * rest.len() as f64)?;
         }
         for helping in rest.chunks(self.settings.max_candidates.max(1)) {
-            let rows: Vec<u32> = helping.iter().copied().filter(|&row| self.is_in_doubt(row as usize)).collect();
+            let mut rows: Vec<u32> = helping.iter().copied().filter(|&row| self.is_in_doubt(row as usize)).collect();
+            if rows.len() > self.room() {
+                self.hand_over(rank)?;
+                rows.retain(|&row| self.is_in_doubt(row as usize));
+            }
             let candidates = self.candidates(&rows)?;
             self.settle(candidates)?;
         }
-        self.certificate.finalists = self.finalists.len();
-        Ok((self.finalists, self.certificate))
+        let last_seen_in: StageOf = match self.certificate.first_cutoff {
+            Some(_) => |certificate| &mut certificate.own_cluster,
+            // There was no sweep.
+            None => |certificate| &mut certificate.seeds,
+        };
+        self.drop_all_fallen(last_seen_in);
+        self.certificate.link();
+        self.hand_over(rank)?;
+        Ok(self.certificate)
+    }
+
+    /// How many more rows there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.settings.max_candidates.saturating_sub(self.finalists.len())
+    }
+
+    /// Has the finalists found so far ranked.
+    fn hand_over<E>(&mut self, rank: &mut Rank<'_, E>) -> Result<(), LonelyError<E>> {
+        self.certificate.finalists += self.finalists.len();
+        let cutoff = rank(std::mem::take(&mut self.finalists), &mut self.certificate)?;
+        self.cutoff = self.cutoff.min(cutoff);
+        Ok(())
     }
 
     /// Pairs of rows compared so far.
@@ -195,7 +224,6 @@ impl<'a> Filter<'a> {
     fn settle(&mut self, mut candidates: Vec<Candidate>) -> Result<(), ListsError> {
         let progress = Progress::start("lonely: other clusters", "comparisons", self.unmet(&candidates));
         let advance = |pairs| progress.advance(pairs);
-        self.certificate.near_clusters.entered += candidates.len();
         self.drop_fallen(&mut candidates, |certificate| &mut certificate.near_clusters, &advance);
         let mut lists = 1;
         while lists <= NEAR_LISTS && !candidates.is_empty() {
@@ -212,7 +240,6 @@ impl<'a> Filter<'a> {
             }
             lists *= 2;
         }
-        self.certificate.far_clusters.entered += candidates.len();
         let mut cohort = self.settings.want.saturating_mul(FIRST_COHORT_PER_WANTED);
         while !candidates.is_empty() {
             self.sort_by_bound(&mut candidates);
@@ -236,7 +263,6 @@ impl<'a> Filter<'a> {
             self.sort_by_bound(candidates);
             let others = candidates.split_off(vanguard);
             let vanguard = std::mem::replace(candidates, others);
-            self.certificate.far_clusters.entered += vanguard.len();
             self.meet_far(vanguard, |certificate| &mut certificate.far_clusters, advance)?;
             self.drop_fallen(candidates, |certificate| &mut certificate.near_clusters, advance);
         }
@@ -293,7 +319,7 @@ impl<'a> Filter<'a> {
             self.drop_fallen(&mut candidates, stage, advance);
         }
         self.certificate.exhausted += candidates.len();
-        self.promote(candidates);
+        stage(&mut self.certificate).fell += self.promote(candidates);
         Ok(())
     }
 
@@ -316,10 +342,27 @@ impl<'a> Filter<'a> {
         stage(&mut self.certificate).fell += before - candidates.len();
     }
 
-    /// Makes finalists of candidates that have met every list, and lowers the cutoff.
-    fn promote(&mut self, candidates: Vec<Candidate>) {
+    /// Drops the rows that are in nobody's hand and not in doubt any more: by their bounds alone, or by what `stage` has
+    /// shown of them before they were put back.
+    pub(super) fn drop_all_fallen(&mut self, stage: StageOf) {
+        let (bounds, copies, cutoff) = (self.bounds, self.copies, self.cutoff);
+        let falls_by_bound = |row| copies.members(row).any(|row| f64::from(bounds.bound(row)) > cutoff);
+        let fallen = self.lowest.par_iter_mut().enumerate();
+        let fallen = fallen.filter(|(_, lowest)| **lowest < f32::INFINITY && f64::from(**lowest) > cutoff);
+        let counted = fallen.map(|(row, lowest)| {
+            *lowest = f32::INFINITY;
+            if falls_by_bound(row) { [1, 0] } else { [0, 1] }
+        });
+        let [by_bound, by_stage] = counted.reduce(|| [0, 0], |left, right| [left[0] + right[0], left[1] + right[1]]);
+        self.certificate.bounds.fell += by_bound;
+        stage(&mut self.certificate).fell += by_stage;
+    }
+
+    /// Makes finalists of candidates that have met every list, and lowers the cutoff; returns how many finalists are above it.
+    fn promote(&mut self, candidates: Vec<Candidate>) -> usize {
         let rule = self.rounds.rule;
-        for Candidate { row, weight, shortlist, .. } in candidates {
+        for Candidate { row, weight, mut shortlist, .. } in candidates {
+            shortlist.keep(|_| true);
             let kth = shortlist.kth(&rule);
             let (at_least, at_most) = (rule.at_least(kth), rule.at_most(kth));
             self.finalists.push(Finalist { row, weight, at_least, at_most, shortlist });
@@ -331,8 +374,10 @@ impl<'a> Filter<'a> {
             rows += finalist.weight;
             rows >= self.settings.want
         });
-        self.cutoff = last.map_or(f64::INFINITY, |last| last.at_most);
+        self.cutoff = last.map_or(self.cutoff, |last| last.at_most.min(self.cutoff));
+        let before = self.finalists.len();
         self.finalists.retain(|finalist| finalist.at_least <= self.cutoff);
+        before - self.finalists.len()
     }
 }
 

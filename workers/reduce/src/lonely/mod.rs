@@ -38,7 +38,7 @@ mod tests;
 use std::ops::ControlFlow;
 
 use arrow::array::StringArray;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 use strata_shared::exit::{Classify, Exit};
 
 use crate::inverted_lists::ListsError;
@@ -54,6 +54,9 @@ pub use search::search;
 /// With 128 and with 64, no row but the lowest bounds themselves was left below the first cutoff of 2.7 million noisy copies of
 /// real vectors, with 32 there were 1,351; the bounds took 7.7, 5.4 and 3.6 seconds of one core (64: 0.13 TFLOP).
 pub const REFERENCES_PER_CLUSTER: usize = 64;
+
+/// What the search holds beside its candidates: the outcome of a wave of meetings, and vectors of finalists after that.
+pub const WAVE_BYTES: usize = 64 << 20;
 
 /// Consecutive rows of the corpus, as a [`VectorSource`] shows them.
 #[derive(Debug, Clone, Copy)]
@@ -84,26 +87,11 @@ pub trait VectorSource {
     fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error>;
 
     /// Reads the vectors of `rows`, which ascend: `[rows, dim]`. Called for the finalists and their nearest, some hundreds
-    /// of rows where crowds of near-copies are not among the loneliest. Unless it is told a shorter way, it scans; rows that
-    /// the scan does not show become zeros, and the search tells these from what was labelled.
+    /// of rows where crowds of near-copies are not among the loneliest; the search tells other vectors from what was labelled.
     ///
     /// # Errors
     /// Whatever keeps the vectors from being read.
-    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
-        let mut vectors = Array2::zeros((rows.len(), self.dim()));
-        let mut missing = rows.len();
-        self.scan(&mut |block| {
-            let end = block.first_row + block.vectors.nrows();
-            let (first, last) =
-                (rows.partition_point(|&row| row < block.first_row), rows.partition_point(|&row| row < end));
-            for (mut place, row) in vectors.slice_mut(s![first..last, ..]).outer_iter_mut().zip(&rows[first..last]) {
-                place.assign(&block.vectors.row(row - block.first_row));
-            }
-            missing -= last - first;
-            if missing == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(vectors)
-    }
+    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error>;
 
     /// Names rows: the id of each of `rows`, which ascend. Called for the finalists and their nearest, the listed documents
     /// and those that tie with the last of them, up to 65,536 at a time.
@@ -120,7 +108,7 @@ pub struct Settings {
     pub neighbours: usize,
     /// The number of documents to list.
     pub want: usize,
-    /// The most candidates held at once: `2 * dim` bytes and some 400 each.
+    /// The most candidates and finalists held at once: `2 * dim` bytes and some 400 each, 960 where near-copies crowd.
     pub max_candidates: usize,
     /// The most floating-point operations to begin: [`MAX_OPERATIONS`], or `u64::MAX` for whatever it takes.
     pub max_operations: u64,
@@ -151,15 +139,19 @@ pub struct Entry {
 /// What a stage of the search did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stage {
-    /// Rows that it began with.
+    /// Rows that no earlier stage has put above the cutoff.
     pub entered: usize,
-    /// Rows that it put above the cutoff.
+    /// Of these, the ones that it put above the cutoff: by what it compared, or because the cutoff came down to what they had
+    /// shown before. Each row falls once.
     pub fell: usize,
     /// Pairs of rows compared.
     pub pairs: u64,
 }
 
 /// How the list was come by.
+///
+/// The stages up to the far clusters are a chain: `distinct` rows enter the first, each enters with what did not fall in the
+/// one before it, and what does not fall in the last are the `finalists`.
 ///
 /// `cutoff` and the first two counts are facts of the corpus, the others of the corpus, its clusters, the references, the
 /// portions and the [`Settings`]; none depends on the threads.
@@ -171,9 +163,9 @@ pub struct Certificate {
     pub dim: usize,
     /// Distinct vectors among those that may be listed; the rows of one vector share one search.
     pub distinct: usize,
-    /// Pairs of rows and references that the bounds were found by.
-    pub bound_pairs: u64,
-    /// The lowest bounds, with which the first cutoff was found.
+    /// All of them, against the references of their cluster while labels were made; no pairs where labels were taken up again.
+    pub bounds: Stage,
+    /// The lowest bounds, against lists near and far, with which the first cutoff was found.
     pub seeds: Stage,
     /// Rows whose bound was not above the first cutoff, against their own cluster.
     pub own_cluster: Stage,
@@ -181,11 +173,11 @@ pub struct Certificate {
     pub near_clusters: Stage,
     /// Those that remained, against all other clusters.
     pub far_clusters: Stage,
-    /// Finalists with crowds of near-copies, against the whole corpus in float32.
+    /// Those finalists that have crowds of near-copies, against the whole corpus in float32.
     pub rescan: Stage,
     /// Rows compared with every other.
     pub exhausted: usize,
-    /// Of these, the ones that half precision could not tell from the loneliest.
+    /// Of these, the ones that half precision could not tell from the loneliest: the end of the chain.
     pub finalists: usize,
     /// Times that the whole corpus was read from the store, beside the finalists.
     pub store_scans: usize,
@@ -199,17 +191,36 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The stages in their order.
+    /// The stages in their order; the last is of finalists and no part of the chain.
     #[must_use]
-    pub fn stages(&self) -> [Stage; 5] {
-        [self.seeds, self.own_cluster, self.near_clusters, self.far_clusters, self.rescan]
+    pub fn stages(&self) -> [Stage; 6] {
+        [self.bounds, self.seeds, self.own_cluster, self.near_clusters, self.far_clusters, self.rescan]
     }
 
-    /// Floating-point operations of the matrix products, the bounds' included.
+    /// Lets every stage of the chain begin with what did not fall in the one before it.
+    fn link(&mut self) {
+        let Self { bounds, seeds, own_cluster, near_clusters, far_clusters, .. } = self;
+        let mut standing = self.distinct;
+        for stage in [bounds, seeds, own_cluster, near_clusters, far_clusters] {
+            stage.entered = standing;
+            standing -= stage.fell;
+        }
+    }
+
+    /// Floating-point operations of the matrix products of all stages.
     #[must_use]
     pub fn operations(&self) -> u64 {
-        let pairs = self.bound_pairs + self.stages().iter().map(|stage| stage.pairs).sum::<u64>();
-        2 * pairs * self.dim as u64
+        self.operations_of(&self.stages())
+    }
+
+    /// Floating-point operations of the search itself, that is without those of the bounds.
+    #[must_use]
+    pub fn search_operations(&self) -> u64 {
+        self.operations_of(&self.stages()[1..])
+    }
+
+    fn operations_of(&self, stages: &[Stage]) -> u64 {
+        2 * self.dim as u64 * stages.iter().map(|stage| stage.pairs).sum::<u64>()
     }
 
     /// Floating-point operations of brute force.

@@ -1,4 +1,6 @@
 //! Rows whose k-th similarity is known exactly → the list: a cutoff that only tightens, and ties broken by id.
+//!
+//! Invariant: no more rows are kept than are wanted, however many tie.
 
 use ndarray::ArrayView1;
 
@@ -46,58 +48,75 @@ impl Ranked {
 #[derive(Debug)]
 pub(super) struct Ranking {
     want: usize,
-    ranked: Vec<Ranked>,
-    cutoff: f64,
+    /// In ascending order of similarity, ties by id; no more than are wanted.
+    entries: Vec<Entry>,
 }
 
 impl Ranking {
     /// An empty ranking for `want` ≥ 1 rows.
-    pub(super) fn new(want: usize) -> Self {
-        Self { want, ranked: Vec::new(), cutoff: f64::INFINITY }
+    pub(super) const fn new(want: usize) -> Self {
+        Self { want, entries: Vec::new() }
     }
 
     /// The `want`-th lowest k-th similarity of a row so far; infinite until there are so many.
     pub(super) fn cutoff(&self) -> f64 {
-        self.cutoff
+        self.entries.get(self.want - 1).map_or(f64::INFINITY, |last| last.similarity)
     }
 
-    /// Takes in rows, and lowers the cutoff.
-    pub(super) fn add(&mut self, ranked: Vec<Ranked>, copies: &Copies) {
-        self.ranked.extend(ranked);
-        self.ranked.sort_by(|left, right| left.similarity.total_cmp(&right.similarity));
-        let mut rows = 0;
-        let last = self.ranked.iter().find(|ranked| {
-            rows += copies.weight(ranked.itself.row);
-            rows >= self.want
-        });
-        self.cutoff = last.map_or(f64::INFINITY, |last| last.similarity);
-        let cutoff = self.cutoff;
-        self.ranked.retain(|ranked| ranked.similarity <= cutoff);
-    }
-
-    /// Lists the `want` loneliest rows, ties by id.
-    pub(super) fn entries<S: VectorSource>(self, copies: &Copies, source: &S) -> Result<Vec<Entry>, S::Error> {
-        let mut rows: Vec<(usize, usize)> = Vec::new();
-        for (place, ranked) in self.ranked.iter().enumerate() {
-            rows.extend(copies.members(ranked.itself.row).map(|row| (row, place)));
+    /// Takes in rows and their copies, of which it asks for the ids.
+    pub(super) fn add<S: VectorSource>(
+        &mut self,
+        mut ranked: Vec<Ranked>,
+        copies: &Copies,
+        source: &S,
+    ) -> Result<(), S::Error> {
+        let cutoff = self.cutoff_with(&ranked, copies);
+        ranked.retain(|ranked| ranked.similarity <= cutoff);
+        let mut rows: Vec<(u32, u32)> = Vec::new();
+        for (place, ranked) in (0..).zip(&ranked) {
+            rows.extend(copies.members(ranked.itself.row).map(|row| (row as u32, place)));
         }
         rows.sort_unstable();
-        let mut entries = Vec::new();
         for portion in rows.chunks(IDS_AT_ONCE) {
-            let ids = source.ids(&portion.iter().map(|&(row, _)| row).collect::<Vec<_>>())?;
-            entries.extend(portion.iter().zip(ids).map(|(&(row, place), id)| self.ranked[place].entry(row, id)));
-            self.shorten(&mut entries);
+            let of = |&(row, place): &(u32, u32)| (row as usize, &ranked[place as usize]);
+            let unnamed = portion.iter().map(of).filter(|(row, ranked)| *row != ranked.itself.row);
+            let unnamed: Vec<usize> = unnamed.map(|(row, _)| row).collect();
+            let mut ids = if unnamed.is_empty() { Vec::new() } else { source.ids(&unnamed)? }.into_iter();
+            self.entries.extend(portion.iter().map(of).map(|(row, ranked)| {
+                let itself = (row == ranked.itself.row).then(|| ranked.itself.id.clone());
+                ranked.entry(row, itself.or_else(|| ids.next()).unwrap_or_default())
+            }));
+            self.shorten();
         }
-        Ok(entries)
+        Ok(())
+    }
+
+    /// The cutoff once `ranked` rows and their copies are among the entries.
+    fn cutoff_with(&self, ranked: &[Ranked], copies: &Copies) -> f64 {
+        let entries = self.entries.iter().map(|entry| (entry.similarity, 1));
+        let ranked = ranked.iter().map(|ranked| (ranked.similarity, copies.weight(ranked.itself.row)));
+        let mut all: Vec<(f64, usize)> = entries.chain(ranked).collect();
+        all.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+        let mut rows = 0;
+        let last = all.iter().find(|(_, weight)| {
+            rows += weight;
+            rows >= self.want
+        });
+        last.map_or(f64::INFINITY, |(similarity, _)| *similarity)
     }
 
     /// Sorts by similarity, then id, and keeps the first `want`.
-    fn shorten(&self, entries: &mut Vec<Entry>) {
-        entries.sort_by(|left, right| {
+    fn shorten(&mut self) {
+        self.entries.sort_by(|left, right| {
             (left.similarity.total_cmp(&right.similarity))
                 .then_with(|| left.id.cmp(&right.id))
                 .then(left.row.cmp(&right.row))
         });
-        entries.truncate(self.want);
+        self.entries.truncate(self.want);
+    }
+
+    /// Returns the `want` loneliest rows, ties by id.
+    pub(super) fn finish(self) -> Vec<Entry> {
+        self.entries
     }
 }

@@ -6,6 +6,7 @@ use super::bounds::Bounds;
 use super::copies::Copies;
 use super::exact::Exact;
 use super::filter::Filter;
+use super::ranking::Ranking;
 use super::{Certificate, Lonely, LonelyError, Settings, VectorSource};
 use crate::inverted_lists::InvertedLists;
 
@@ -15,8 +16,8 @@ use crate::inverted_lists::InvertedLists;
 /// but the order in which lists are met. Rows for which `eligible` does not hold are not listed and are neighbours all
 /// the same.
 ///
-/// The memory is that of [`Settings::max_candidates`] halves of vectors and twelve bytes a row at most; the store is asked for
-/// the finalists and their nearest rows alone, unless near-copies crowd about them.
+/// The memory is that of [`Settings::max_candidates`] and twelve bytes a row at most, however many rows cannot be told from the
+/// loneliest; the store is asked for the finalists and their nearest rows alone, unless near-copies crowd about them.
 ///
 /// # Errors
 /// [`LonelyError::Source`] and [`LonelyError::Ids`] pass on the caller's errors and [`LonelyError::Lists`] those of the lists;
@@ -41,10 +42,12 @@ pub fn search<S: VectorSource>(
     let copies = Copies::find(bounds, lists, eligible).map_err(LonelyError::Lists)?;
     let filter = Filter::new(lists, bounds, centroids.reborrow(), &copies, eligible, settings);
     let rule = *filter.rule();
-    let (finalists, mut certificate) = filter.run()?;
     let exact = Exact { source, lists, bounds, copies: &copies, settings, rule };
-    let ranking = exact.rank(finalists, &mut certificate)?;
+    let mut ranking = Ranking::new(settings.want);
+    let mut certificate = filter.run(&mut |finalists, certificate| {
+        exact.rank(finalists, &mut ranking, certificate)?;
+        Ok(ranking.cutoff())
+    })?;
     certificate.cutoff = ranking.cutoff().is_finite().then_some(ranking.cutoff());
-    let entries = ranking.entries(&copies, source).map_err(LonelyError::Ids)?;
-    Ok(Lonely { entries, neighbours, certificate })
+    Ok(Lonely { entries: ranking.finish(), neighbours, certificate })
 }

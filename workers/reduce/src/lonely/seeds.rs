@@ -56,12 +56,11 @@ impl Filter<'_> {
         let progress = Progress::start("lonely: first cutoff", "steps", MAX_HELPINGS as u64);
         let (mut loneliest, mut guess, mut helping) = (Vec::new(), f64::INFINITY, self.first_helping());
         for step in 1..=MAX_HELPINGS {
-            let rows = self.lowest_rows(helping, guess);
+            let rows = self.lowest_rows(helping.min(self.room().saturating_sub(loneliest.len())), guess);
             if rows.is_empty() {
                 progress.advance((MAX_HELPINGS + 1 - step) as u64);
                 break;
             }
-            self.certificate.seeds.entered += rows.len();
             loneliest.append(&mut self.loneliest_of(&rows, guess)?);
             guess = self.keep(&mut loneliest, KEPT_PER_WANTED, guess);
             helping = helping.saturating_mul(2).min(self.settings.max_candidates.max(1));
@@ -85,7 +84,7 @@ impl Filter<'_> {
     fn keep(&mut self, candidates: &mut Vec<Candidate>, per_wanted: usize, guess: f64) -> f64 {
         self.sort_by_bound(candidates);
         let within = candidates.partition_point(|candidate| candidate.bound(self.rule()) <= guess);
-        let kept = self.wanted(per_wanted);
+        let kept = self.wanted(per_wanted).min(self.settings.max_candidates.max(1));
         let mut others = candidates.split_off(within.min(kept));
         self.put_back(&mut others);
         let last = candidates.get(kept - 1);
@@ -106,6 +105,9 @@ impl Filter<'_> {
 
     /// The rows of the `count` lowest bounds up to `guess`, in ascending order, ties by row.
     fn lowest_rows(&self, count: usize, guess: f64) -> Vec<u32> {
+        if count == 0 {
+            return Vec::new();
+        }
         let lower = |left: &u32, right: &u32| {
             self.lowest[*left as usize].total_cmp(&self.lowest[*right as usize]).then(left.cmp(right))
         };

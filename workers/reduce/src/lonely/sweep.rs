@@ -29,8 +29,8 @@ struct Swept {
 impl Filter<'_> {
     /// Compares every row whose bound is not above the cutoff with its own list.
     ///
-    /// Returns those that have not fallen, if they can be held; their bounds are raised else.
-    pub(super) fn sweep<E>(&mut self) -> Result<Vec<Candidate>, LonelyError<E>> {
+    /// Returns those that have not fallen, if there are no more than `room`; their bounds are raised else.
+    pub(super) fn sweep<E>(&mut self, room: usize) -> Result<Vec<Candidate>, LonelyError<E>> {
         if self.cutoff.is_infinite() {
             return Ok(Vec::new());
         }
@@ -42,7 +42,9 @@ impl Filter<'_> {
             self.budget.check(pairs as f64 / probes.len() as f64 * rows.len() as f64)?;
         }
         rows.retain(|&row| self.is_in_doubt(row as usize));
-        Ok(self.sweep_rows(rows, self.settings.max_candidates)?.0)
+        let standing = self.sweep_rows(rows, room)?.0;
+        self.drop_all_fallen(|certificate| &mut certificate.own_cluster);
+        Ok(standing)
     }
 
     /// Compares rows with their own lists; returns those that have not fallen, if there are no more than `room`, and the
@@ -63,9 +65,6 @@ impl Filter<'_> {
         });
         let swept: Vec<Swept> = swept.collect::<Result<_, _>>()?;
         let num_standing: usize = swept.iter().map(|swept| swept.num_standing).sum();
-        // A row that is compared to see what all would cost, and stands, enters again with the others.
-        self.certificate.own_cluster.entered += rows.len();
-        self.certificate.own_cluster.fell += rows.len() - num_standing;
         let (mut standing, mut pairs) = (Vec::new(), 0);
         for (part, swept) in parts.iter().zip(swept) {
             for (&row, bound) in part.iter().zip(swept.bounds) {

@@ -1,6 +1,9 @@
 //! The search against brute force in float64, and what it does with corpora that have little to search.
 
+use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, StringArray};
 use ndarray::{Array2, Axis, s};
@@ -8,8 +11,12 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_xoshiro::Xoshiro256Plus;
 
+use super::copies::Copies;
+use super::filter::Filter;
 use super::nearest::cosine;
-use super::{Block, Bounds, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search};
+use super::{
+    Block, Bounds, Certificate, Entry, Lonely, LonelyError, References, Settings, VectorSource, rounding_error, search,
+};
 use crate::inverted_lists::{InvertedLists, ListsBuilder, Place, Portion};
 
 /// An array that is shown in blocks of the given sizes, over and over, starting from the back if told so.
@@ -19,6 +26,8 @@ struct Cut {
     /// The ids of each block, in the order of the rows.
     columns: Vec<StringArray>,
     backwards: bool,
+    /// The most vectors that were asked for at once.
+    most_asked: AtomicUsize,
 }
 
 impl Cut {
@@ -37,7 +46,7 @@ impl Cut {
                 break;
             }
         }
-        Self { vectors, ids, columns, backwards }
+        Self { vectors, ids, columns, backwards, most_asked: AtomicUsize::new(0) }
     }
 
     fn blocks(&self) -> Vec<Block<'_>> {
@@ -75,9 +84,27 @@ impl VectorSource for Cut {
         Ok(())
     }
 
+    fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
+        self.most_asked.fetch_max(rows.len(), Ordering::Relaxed);
+        vectors_by_scan(self, rows)
+    }
+
     fn ids(&self, rows: &[usize]) -> Result<Vec<String>, Self::Error> {
         Ok(rows.iter().map(|&row| self.ids[row].clone()).collect())
     }
+}
+
+/// The vectors of `rows`, which ascend, as a scan shows them; rows that it does not show are zeros.
+fn vectors_by_scan<S: VectorSource>(source: &S, rows: &[usize]) -> Result<Array2<f32>, S::Error> {
+    let mut vectors = Array2::zeros((rows.len(), source.dim()));
+    source.scan(&mut |block| {
+        let shown = block.first_row..block.first_row + block.vectors.nrows();
+        for (mut place, row) in vectors.outer_iter_mut().zip(rows).filter(|(_, row)| shown.contains(*row)) {
+            place.assign(&block.vectors.row(row - block.first_row));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(vectors)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -239,6 +266,30 @@ fn everyone(_: usize) -> bool {
     true
 }
 
+/// The number of different vectors among the rows that may be listed; those of one row have no neighbours.
+fn distinct(vectors: &Array2<f32>, listed: &dyn Fn(usize) -> bool) -> usize {
+    let bits = |row| vectors.row(row).iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    let rows = 0..if vectors.nrows() > 1 { vectors.nrows() } else { 0 };
+    rows.filter(|&row| listed(row)).map(bits).collect::<HashSet<_>>().len()
+}
+
+/// Holds the certificate's stages together: every distinct row falls once or is a finalist.
+fn check_chain(certificate: &Certificate, distinct: usize) {
+    let [chain @ .., crowds] = certificate.stages();
+    let mut standing = distinct;
+    for stage in chain {
+        assert_eq!(stage.entered, standing, "{certificate:?}");
+        assert!(stage.fell <= standing, "{certificate:?}");
+        standing -= stage.fell;
+    }
+    assert_eq!(certificate.finalists, standing, "{certificate:?}");
+    assert_eq!(certificate.distinct, distinct, "{certificate:?}");
+    assert!(crowds.fell <= crowds.entered && crowds.entered <= certificate.finalists, "{certificate:?}");
+    assert!(certificate.finalists <= certificate.exhausted && certificate.exhausted <= distinct, "{certificate:?}");
+    let pairs: u64 = certificate.stages().iter().map(|stage| stage.pairs).sum();
+    assert_eq!(certificate.operations(), 2 * pairs * certificate.dim as u64);
+}
+
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
@@ -265,6 +316,7 @@ proptest! {
         prop_assert_eq!(&found.entries, &expected);
         let cutoff = (expected.len() == want).then(|| expected[want - 1].similarity);
         prop_assert_eq!(found.certificate.cutoff, cutoff);
+        check_chain(&found.certificate, distinct(&source.vectors, &listed));
     }
 
     #[test]
@@ -300,6 +352,32 @@ fn a_corpus_of_one_vector_is_one_search_and_lists_the_smallest_ids() {
     assert!(found.entries.iter().all(|entry| entry.nearest_row == nearest(entry)));
     assert_eq!((found.certificate.distinct, found.certificate.exhausted), (1, 1));
     assert_eq!(found.certificate.store_scans, 1, "140,000 rows tie: no shortlist holds them");
+}
+
+#[test]
+fn a_corpus_of_pairs_takes_eight_bytes_a_row_for_its_copies() {
+    let (half, dim) = (15_000, 6);
+    let distinct = corpus(Shape::Random, half, dim, 8);
+    let mut of: Vec<usize> = (0..half).chain(0..half).collect();
+    of.shuffle(&mut Xoshiro256Plus::seed_from_u64(9));
+    let source = Cut::new(distinct.select(Axis(0), &of), &[7_000]);
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Vec<i32> = of.iter().map(|&of| (of % 3) as i32).collect();
+    let references = References::new((3, 8, 5), &[], &[], Array2::zeros((0, dim)).view());
+    let place = Place::Folder(folder.path().to_owned());
+    let labelled = Labelled::new(&source, &labels, references, Array2::zeros((3, dim)), 5, place);
+    let copies = Copies::find(&labelled.bounds, &labelled.lists, &everyone).unwrap();
+    assert!(copies.bytes() <= 8 * 2 * half, "{} bytes", copies.bytes());
+    let groups: Vec<Vec<usize>> =
+        copies.groups().map(|rows| rows.iter().map(|&row| of[row as usize]).collect()).collect();
+    assert!(groups.len() == half && groups.iter().all(|of| of.len() == 2 && of[0] == of[1]));
+    let first_rows: Vec<u32> = copies.groups().map(|rows| rows[0]).collect();
+    assert!(first_rows.is_sorted());
+    assert!(
+        first_rows.iter().all(|&row| copies.weight(row as usize) == 2 && copies.members(row as usize).count() == 2)
+    );
+    let some = Copies::find(&labelled.bounds, &labelled.lists, &|row| of[row] < 10 || row % 2 == 0).unwrap();
+    assert!(some.groups().flatten().all(|&row| of[row as usize] < 10 || row % 2 == 0));
 }
 
 #[test]
@@ -350,11 +428,63 @@ fn the_work_is_far_less_than_brute_force() {
     let found = labelled.search(&source, &everyone, settings).unwrap();
     assert!(found.entries.iter().all(|entry| (100..160).contains(&entry.row)));
     let certificate = found.certificate;
+    check_chain(&certificate, rows);
+    assert!(certificate.bounds.fell > rows / 2, "most fall by their bounds alone: {certificate:?}");
     assert!(certificate.operations() * 10 < certificate.brute_force_operations(), "{certificate:?}");
     assert_eq!(certificate.store_scans, 0);
     assert!(certificate.cutoff <= certificate.first_cutoff);
     let alone = on_threads(1, || labelled.search(&source, &everyone, settings).unwrap());
     assert_eq!((alone.certificate, alone.entries), (certificate, found.entries), "the same on one thread");
+}
+
+#[test]
+fn the_stages_add_up_for_corpora_of_every_kind() {
+    let settings = Settings { want: 7, max_candidates: 50, ..Settings::default() };
+    let shapes =
+        [Shape::Random, Shape::Clustered, Shape::Duplicated, Shape::NearlyDuplicated, Shape::Identical, Shape::Axes];
+    for (seed, shape) in (0..).zip(shapes) {
+        for neighbours in [1, 5, 64, 100] {
+            let source = Cut::new(corpus(shape, 600, 12, seed), &[170]);
+            let settings = Settings { neighbours, ..settings };
+            let one = Array2::zeros((1, 12));
+            let sample: Vec<u64> = (0..600).step_by(2).collect();
+            let of_sample = source.vectors.select(Axis(0), &sample.iter().map(|&row| row as usize).collect::<Vec<_>>());
+            let references = References::new((1, 64, neighbours), &sample, &vec![0; sample.len()], of_sample.view());
+            let one_cluster = Labelled::new(&source, &vec![0; 600], references, one, neighbours, Place::Memory);
+            let many_clusters = labelled(&source, neighbours, Place::Memory, seed);
+            for labelled in [one_cluster, many_clusters] {
+                let listed = |row: usize| row % 11 != 3;
+                let found = labelled.search(&source, &listed, settings).unwrap();
+                assert_eq!(found.entries, brute_force(&source, &listed, neighbours, 7), "{shape:?} {neighbours}");
+                check_chain(&found.certificate, distinct(&source.vectors, &listed));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_more_rows_are_held_than_may_be_however_many_cannot_be_told_apart() {
+    let (half, dim) = (1500, 8);
+    let mut rng = Xoshiro256Plus::seed_from_u64(11);
+    let of: Vec<usize> = (0..half).chain(0..half).collect();
+    let nearly = unit(corpus(Shape::Random, half, dim, 10).select(Axis(0), &of) + noise(2 * half, dim, 1e-6, &mut rng));
+    let source = Cut::new(nearly, &[700]);
+    let labelled = labelled(&source, 1, Place::Memory, 12);
+    let settings = Settings { neighbours: 1, want: 9, max_candidates: 64, max_operations: u64::MAX };
+    let Labelled { bounds, lists, centroids } = &labelled;
+    let copies = Copies::find(bounds, lists, &everyone).unwrap();
+    let mut handed_over = Vec::new();
+    let filter = Filter::new(lists, bounds, centroids.view(), &copies, &everyone, settings);
+    let certificate = filter.run::<Infallible>(&mut |finalists, _| {
+        handed_over.push(finalists.len());
+        Ok(f64::INFINITY)
+    });
+    assert_eq!(certificate.unwrap().finalists, handed_over.iter().sum::<usize>());
+    assert!(handed_over.len() > 20 && handed_over.iter().all(|&len| len <= 64), "{handed_over:?}");
+    let found = labelled.search(&source, &everyone, settings).unwrap();
+    assert_eq!(found.entries, brute_force(&source, &everyone, 1, 9));
+    check_chain(&found.certificate, 2 * half);
+    assert!(source.most_asked.into_inner() <= 64);
 }
 
 #[test]
@@ -371,6 +501,9 @@ fn a_source_that_shows_other_rows_than_it_announced_is_refused() {
         fn scan(&self, visit: &mut dyn FnMut(Block<'_>) -> ControlFlow<()>) -> Result<(), Self::Error> {
             let _ = visit(self.0.blocks()[0]);
             Ok(())
+        }
+        fn vectors(&self, rows: &[usize]) -> Result<Array2<f32>, Self::Error> {
+            vectors_by_scan(self, rows)
         }
         fn ids(&self, rows: &[usize]) -> Result<Vec<String>, Self::Error> {
             self.0.ids(rows)

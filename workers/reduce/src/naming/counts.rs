@@ -1,10 +1,8 @@
-//! Labelled texts → how many documents of each topic have each term.
+//! The texts of a topic → how many of them have each term.
 //!
 //! A term counts once for a document, and [`TITLE_WEIGHT`] times where the title has it: a term that is in many of a
-//! topic's documents names it better than one that a few documents repeat. One table is shared by all threads; sums of
-//! whole numbers come out the same in any order.
-
-use std::sync::atomic::{AtomicU32, Ordering};
+//! topic's documents names it better than one that a few documents repeat. A topic keeps the terms that it has, a small part
+//! of the vocabulary where there are thousands of topics.
 
 use super::vocabulary::{self, TermId, Vocabulary};
 
@@ -15,34 +13,31 @@ use super::vocabulary::{self, TermId, Vocabulary};
 /// `optimal control` and `legged robots`; 6 changes little more.
 const TITLE_WEIGHT: u32 = 3;
 
-/// Why a document could not be counted.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NamingError {
-    /// A label that no topic has.
-    #[error("label {label} is not below the number of topics, {num_topics}")]
-    Label {
-        /// The label given.
-        label: usize,
-        /// The number of topics.
-        num_topics: usize,
-    },
+/// The documents of one topic that have each term.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TopicCounts {
+    /// Each term once with its count, weighted by [`TITLE_WEIGHT`].
+    terms: Vec<(TermId, u32)>,
+    /// The documents that have a term at all.
+    num_documents: u32,
 }
 
-/// For each topic and term, the documents that have it.
+/// For each topic, the documents that have each term.
 #[derive(Debug)]
-pub struct TermCounts<'v> {
+pub(super) struct TermCounts<'v> {
     vocabulary: &'v Vocabulary,
-    num_topics: usize,
-    /// `[num_topics, num_terms]` row-major, weighted by [`TITLE_WEIGHT`].
-    cells: Vec<AtomicU32>,
-    /// `[num_topics]`: the documents that have a term at all.
-    num_documents: Vec<AtomicU32>,
+    topics: Vec<TopicCounts>,
 }
 
-/// Counts documents into a [`TermCounts`]; each thread has one of its own.
+/// Counts documents, topic after topic; each thread has one of its own.
 #[derive(Debug)]
-pub struct Counter<'c> {
-    counts: &'c TermCounts<'c>,
+pub(super) struct Counter<'v> {
+    vocabulary: &'v Vocabulary,
+    /// The counts of the topic under way.
+    counts: Vec<u32>,
+    /// The terms that have a count.
+    terms: Vec<TermId>,
+    num_documents: u32,
     /// The document in which each term was last seen, so that it counts once.
     last_seen: Vec<u32>,
     document: u32,
@@ -51,61 +46,60 @@ pub struct Counter<'c> {
 }
 
 impl<'v> TermCounts<'v> {
-    /// Returns counts of zero: 4 bytes for each topic and term.
-    #[must_use]
-    pub fn new(vocabulary: &'v Vocabulary, num_topics: usize) -> Self {
-        let zeros = |length: usize| std::iter::repeat_with(AtomicU32::default).take(length).collect();
-        Self { vocabulary, num_topics, cells: zeros(num_topics * vocabulary.len()), num_documents: zeros(num_topics) }
+    /// Joins the counts of all topics.
+    pub(super) const fn new(vocabulary: &'v Vocabulary, topics: Vec<TopicCounts>) -> Self {
+        Self { vocabulary, topics }
     }
 
-    /// Returns a counter for one thread; any number may count at once.
-    #[must_use]
-    pub fn counter(&self) -> Counter<'_> {
-        Counter {
-            counts: self,
-            last_seen: vec![0; self.vocabulary.len()],
+    pub(super) const fn vocabulary(&self) -> &'v Vocabulary {
+        self.vocabulary
+    }
+
+    pub(super) fn num_topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    pub(super) fn num_documents(&self, topic: usize) -> u32 {
+        self.topics[topic].num_documents
+    }
+
+    /// Returns the terms of a topic, each once, with their counts.
+    pub(super) fn of_topic(&self, topic: usize) -> &[(TermId, u32)] {
+        &self.topics[topic].terms
+    }
+}
+
+impl<'v> Counter<'v> {
+    /// Returns a counter that has counted nothing: 8 bytes a term.
+    pub(super) fn new(vocabulary: &'v Vocabulary) -> Self {
+        Self {
+            vocabulary,
+            counts: vec![0; vocabulary.len()],
+            terms: Vec::new(),
+            num_documents: 0,
+            last_seen: vec![0; vocabulary.len()],
             document: 0,
             folded: String::new(),
             stripped: String::new(),
         }
     }
 
-    pub(super) fn vocabulary(&self) -> &'v Vocabulary {
-        self.vocabulary
-    }
-
-    pub(super) fn num_topics(&self) -> usize {
-        self.num_topics
-    }
-
-    pub(super) fn num_documents(&self, topic: usize) -> u32 {
-        self.num_documents[topic].load(Ordering::Relaxed)
-    }
-
-    /// Returns the counts of a topic, term by term.
-    pub(super) fn of_topic(&self, topic: usize) -> impl Iterator<Item = u32> + '_ {
-        let num_terms = self.vocabulary.len();
-        self.cells[topic * num_terms..][..num_terms].iter().map(|cell| cell.load(Ordering::Relaxed))
-    }
-}
-
-impl Counter<'_> {
-    /// Counts one document.
-    ///
-    /// # Errors
-    /// [`NamingError::Label`] if there is no such topic; nothing is counted then.
-    pub fn count(&mut self, label: usize, title: &str, text: &str) -> Result<(), NamingError> {
-        let num_topics = self.counts.num_topics;
-        if label >= num_topics {
-            return Err(NamingError::Label { label, num_topics });
-        }
+    /// Counts one document of the topic under way.
+    pub(super) fn count(&mut self, title: &str, text: &str) {
         self.next_document();
         let mut has_terms = false;
         for (field, weight) in [(title, TITLE_WEIGHT), (text, 1)] {
-            has_terms |= self.count_field(label, field, weight);
+            has_terms |= self.count_field(field, weight);
         }
-        self.counts.num_documents[label].fetch_add(u32::from(has_terms), Ordering::Relaxed);
-        Ok(())
+        self.num_documents += u32::from(has_terms);
+    }
+
+    /// Ends the topic under way, and begins the next.
+    pub(super) fn end_topic(&mut self) -> TopicCounts {
+        let counts = &mut self.counts;
+        let terms = self.terms.iter().map(|&term| (term, std::mem::take(&mut counts[term as usize]))).collect();
+        self.terms.clear();
+        TopicCounts { terms, num_documents: std::mem::take(&mut self.num_documents) }
     }
 
     fn next_document(&mut self) {
@@ -116,17 +110,18 @@ impl Counter<'_> {
         }
     }
 
-    fn count_field(&mut self, label: usize, field: &str, weight: u32) -> bool {
-        let Self { counts, last_seen, document, folded, stripped } = self;
-        let vocabulary = counts.vocabulary;
-        let row = &counts.cells[label * vocabulary.len()..][..vocabulary.len()];
+    fn count_field(&mut self, field: &str, weight: u32) -> bool {
+        let Self { vocabulary, counts, terms, last_seen, document, folded, stripped, .. } = self;
         let mut has_terms = false;
         vocabulary.terms_in(vocabulary::readable(field, stripped), folded, |term: TermId| {
-            let term = term as usize;
+            let place = term as usize;
             has_terms = true;
-            if last_seen[term] != *document {
-                last_seen[term] = *document;
-                row[term].fetch_add(weight, Ordering::Relaxed);
+            if last_seen[place] != *document {
+                last_seen[place] = *document;
+                if counts[place] == 0 {
+                    terms.push(term);
+                }
+                counts[place] += weight;
             }
         });
         has_terms

@@ -1,7 +1,7 @@
 //! Labelled texts → a name and some terms for each topic.
 //!
 //! [`TopicTexts`] keeps a bounded draw of each topic's texts as they come; in the end they give a [`Vocabulary`] and
-//! [`TermCounts`], and these the names. All of it is a function of the set of documents: neither their order, nor how they
+//! counts of its terms, and these the names. All of it is a function of the set of documents: neither their order, nor how they
 //! were cut into shards, nor the number of threads changes a bit of the [`TopicName`]s. Reading the rows and numbering the
 //! labels are left to the caller.
 //!
@@ -23,7 +23,6 @@ mod vocabulary;
 mod weights;
 mod words;
 
-pub use counts::{Counter, NamingError, TermCounts};
 pub use names::{TopicName, UNTITLED};
-pub use texts::{TopicTexts, most_texts};
+pub use texts::{NamingError, TopicTexts, most_texts};
 pub use vocabulary::{MAX_TERMS, Vocabulary, VocabularyBuilder};

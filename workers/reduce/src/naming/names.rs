@@ -2,7 +2,10 @@
 //!
 //! A name is two or three diverse terms joined by a middle dot, some 40 columns wide; the first is the one to say.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use rayon::prelude::*;
+use strata_shared::telemetry::Progress;
 
 use super::counts::TermCounts;
 use super::overlap::{is_within, overlap};
@@ -66,19 +69,23 @@ pub struct TopicName {
 }
 
 impl TermCounts<'_> {
-    /// Names all topics; the topic with label i has entry i.
-    #[must_use]
-    pub fn names(&self) -> Vec<TopicName> {
-        let weights = Weights::new(self);
-        let mut taken = HashSet::new();
-        (0..self.num_topics())
-            .map(|topic| {
-                let picked = diverse(self.vocabulary(), &weights.of_topic(topic));
-                let name = unique_name(self.vocabulary(), &picked, &mut taken);
-                let display = |weighted: &Weighted| self.vocabulary().term(weighted.term).display.clone();
-                TopicName { name, terms: picked.iter().map(display).collect() }
-            })
-            .collect()
+    /// Names all topics, on all threads of the current rayon pool; the topic with label i has entry i.
+    pub(super) fn names(&self) -> Vec<TopicName> {
+        let (weights, vocabulary) = (Weights::new(self), self.vocabulary());
+        let progress = Progress::start("names", "topics", self.num_topics() as u64);
+        let picking = (0..self.num_topics()).into_par_iter().map(|topic| {
+            let picked = diverse(vocabulary, &weights.of_topic(topic));
+            progress.advance(1);
+            picked
+        });
+        let picked: Vec<Vec<Weighted>> = picking.collect();
+        let (mut taken, display) =
+            (TakenNames::default(), |term: &Weighted| vocabulary.term(term.term).display.clone());
+        let name = |picked: &Vec<Weighted>| TopicName {
+            name: taken.unique_name(vocabulary, picked),
+            terms: picked.iter().map(display).collect(),
+        };
+        picked.iter().map(name).collect()
     }
 }
 
@@ -160,17 +167,36 @@ fn extension(vocabulary: &Vocabulary, weighted: &[Weighted], term: Weighted) -> 
     around.copied().max_by(|left, right| left.count.cmp(&right.count).then_with(|| right.term.cmp(&left.term)))
 }
 
-/// Joins the first terms; where another topic has that name, the first of all and the next that tells them apart.
-fn unique_name(vocabulary: &Vocabulary, picked: &[Weighted], taken: &mut HashSet<String>) -> String {
-    let stem = short_name(vocabulary, picked);
-    let display = |weighted: &Weighted| vocabulary.term(weighted.term).display.as_str();
-    let apart = picked.iter().skip(1).map(|term| format!("{}{SEPARATOR}{}", display(&picked[0]), display(term)));
-    let numbered = (2_usize..).map(|number| format!("{stem} ({number})"));
-    let mut names = std::iter::once(stem.clone()).chain(apart).chain(numbered);
-    // The numbers never end, so a free name is always found.
-    let name = names.find(|name| !taken.contains(name)).unwrap_or(stem);
-    taken.insert(name.clone());
-    name
+/// The names that topics have.
+#[derive(Debug, Default)]
+struct TakenNames {
+    names: HashSet<String>,
+    /// For each name that was numbered, the first number that was not tried.
+    numbers: HashMap<String, usize>,
+}
+
+impl TakenNames {
+    /// Joins the first terms; where another topic has that name, the first of all and the next that tells them apart.
+    fn unique_name(&mut self, vocabulary: &Vocabulary, picked: &[Weighted]) -> String {
+        let stem = short_name(vocabulary, picked);
+        let display = |weighted: &Weighted| vocabulary.term(weighted.term).display.as_str();
+        let apart = picked.iter().skip(1).map(|term| format!("{}{SEPARATOR}{}", display(&picked[0]), display(term)));
+        let free = std::iter::once(stem.clone()).chain(apart).find(|name| !self.names.contains(name));
+        let name = free.unwrap_or_else(|| self.numbered(stem));
+        self.names.insert(name.clone());
+        name
+    }
+
+    /// Puts the first free number behind a name.
+    fn numbered(&mut self, stem: String) -> String {
+        let first = self.numbers.get(&stem).copied().unwrap_or(2);
+        let mut numbered = (first..).map(|number| (number, format!("{stem} ({number})")));
+        // The numbers never end, so a free name is always found.
+        let (number, name) =
+            numbered.find(|(_, name)| !self.names.contains(name)).unwrap_or_else(|| (first, stem.clone()));
+        self.numbers.insert(stem, number + 1);
+        name
+    }
 }
 
 fn short_name(vocabulary: &Vocabulary, picked: &[Weighted]) -> String {
@@ -192,20 +218,18 @@ fn short_name(vocabulary: &Vocabulary, picked: &[Weighted]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::NamingError;
+    use super::super::TopicTexts;
     use super::*;
     use proptest::prelude::*;
 
     type Row = (usize, &'static str, &'static str);
 
     fn named(rows: &[Row], num_topics: usize) -> Vec<TopicName> {
-        let vocabulary = Vocabulary::from_sample(rows.iter().map(|(_, title, text)| (*title, *text)));
-        let counts = TermCounts::new(&vocabulary, num_topics);
-        let mut counter = counts.counter();
-        for (label, title, text) in rows {
-            counter.count(*label, title, text).unwrap();
+        let mut texts = TopicTexts::new(num_topics, 7);
+        for (row, (label, title, text)) in rows.iter().enumerate() {
+            texts.add(*label, &row.to_string(), title, text).unwrap();
         }
-        counts.names()
+        texts.names()
     }
 
     const ROWS: [Row; 12] = [
@@ -272,28 +296,14 @@ mod tests {
         assert_eq!(said, HashSet::from(["adhesion", "gecko", "climbing"]));
     }
 
-    #[test]
-    fn a_label_without_a_topic_is_refused() {
-        let vocabulary = Vocabulary::from_sample([("a title", "a text")]);
-        let counts = TermCounts::new(&vocabulary, 2);
-        let refused = counts.counter().count(2, "title", "text");
-        assert_eq!(refused, Err(NamingError::Label { label: 2, num_topics: 2 }));
-    }
-
-    fn in_parts(rows: &[(usize, String, String)], order: &[usize], num_threads: usize) -> Vec<TopicName> {
-        let vocabulary = Vocabulary::from_sample(order.iter().map(|row| (&rows[*row].1, &rows[*row].2)));
-        let counts = TermCounts::new(&vocabulary, 3);
-        std::thread::scope(|scope| {
-            for part in order.chunks(order.len().div_ceil(num_threads).max(1)) {
-                let mut counter = counts.counter();
-                scope.spawn(move || {
-                    for row in part {
-                        counter.count(rows[*row].0, &rows[*row].1, &rows[*row].2).unwrap();
-                    }
-                });
-            }
-        });
-        counts.names()
+    fn on_threads(rows: &[(usize, String, String)], order: &[usize], num_threads: usize) -> Vec<TopicName> {
+        let mut texts = TopicTexts::new(3, 7);
+        for &row in order {
+            let (label, title, text) = &rows[row];
+            texts.add(*label, &row.to_string(), title, text).unwrap();
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(num_threads).build().unwrap();
+        pool.install(|| texts.names())
     }
 
     const TITLES: &str = "([Rr]obot|arms?|ARM|[Gg]rasp(s|ing)?|Petri nets?|of|the|colou?rs?|x-ray){0,4}";
@@ -312,13 +322,13 @@ mod tests {
             let straight: Vec<usize> = (0..rows.len()).collect();
             let mut other: Vec<usize> = (0..rows.len()).rev().collect();
             other.rotate_left(rotation % rows.len());
-            prop_assert_eq!(in_parts(&rows, &straight, 1), in_parts(&rows, &other, num_threads));
+            prop_assert_eq!(on_threads(&rows, &straight, 1), on_threads(&rows, &other, num_threads));
         }
 
         #[test]
         fn any_text_can_be_named(rows in prop::collection::vec((0_usize..3, any::<String>(), any::<String>()), 1..8)) {
             let order: Vec<usize> = (0..rows.len()).collect();
-            let names = in_parts(&rows, &order, 1);
+            let names = on_threads(&rows, &order, 1);
             let different: HashSet<&str> = names.iter().map(|topic| topic.name.as_str()).collect();
             prop_assert_eq!(different.len(), 3);
         }
@@ -326,7 +336,7 @@ mod tests {
         #[test]
         fn marks_of_latex_break_nothing(title in "[\\\\${}~'\"^a-cé \\[\\]()]{0,40}") {
             let rows = vec![(0, title.clone(), title)];
-            in_parts(&rows, &[0], 1);
+            on_threads(&rows, &[0], 1);
         }
     }
 }

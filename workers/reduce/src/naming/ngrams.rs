@@ -57,8 +57,8 @@ pub(super) struct Ngrams {
     pub(super) beginnings: HashMap<Packed, Option<usize>, MixedState>,
 }
 
-/// Returns the frequent and cohesive terms, `most` of them at most.
-pub(super) fn frequent(corpus: &Corpus, most: usize) -> Ngrams {
+/// Returns the frequent and cohesive terms, `most` of them at most; says when each level is `done`.
+pub(super) fn frequent(corpus: &Corpus, most: usize, done: &dyn Fn()) -> Ngrams {
     let least = least_frequency(corpus.num_documents());
     let num_words = corpus.num_words();
     let mut terms = Vec::new();
@@ -75,6 +75,7 @@ pub(super) fn frequent(corpus: &Corpus, most: usize) -> Ngrams {
             cohesion >= LEAST_COHESION_OF_BEGINNING
         });
         level.shrink_to_fit();
+        done();
     }
     terms.sort_unstable_by(|left: &Ngram, right| rank(left).cmp(&rank(right)));
     terms.truncate(most);

@@ -19,8 +19,9 @@ pub(super) fn overlap(left: &str, right: &str) -> f64 {
 
 /// Says whether the words of `part` stand in `whole`, in order and without a gap.
 pub(super) fn is_within(part: &str, whole: &str) -> bool {
-    let (part, whole): (Vec<&str>, Vec<&str>) = (part.split(' ').collect(), whole.split(' ').collect());
-    whole.len() > part.len() && whole.windows(part.len()).any(|window| window == part)
+    let stands_at =
+        |start: usize| whole[start..].strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    whole.len() > part.len() && (stands_at(0) || whole.match_indices(' ').any(|(space, _)| stands_at(space + 1)))
 }
 
 fn content(key: &str) -> Vec<&str> {
@@ -30,9 +31,12 @@ fn content(key: &str) -> Vec<&str> {
 /// Says whether `short` is one word made of the first letters of `long`: `uav`, `slam`, `lidar` (from light detection
 /// and ranging).
 fn is_acronym(short: &str, long: &str) -> bool {
+    if short.contains(' ') || !long.contains(' ') {
+        return false;
+    }
     let letters: Vec<char> = short.chars().collect();
     let words: Vec<&str> = long.split(' ').collect();
-    words.len() > 1 && !short.contains(' ') && spells(&letters, &words)
+    spells(&letters, &words)
 }
 
 /// Says whether `letters` are made of each word's first letter and at most two more of its letters, in order; links

@@ -11,7 +11,8 @@ use std::collections::BinaryHeap;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::{NamingError, TermCounts, TopicName, VocabularyBuilder};
+use super::counts::{Counter, TermCounts};
+use super::{TopicName, VocabularyBuilder};
 
 /// Texts that are kept in all.
 ///
@@ -24,6 +25,19 @@ const LEAST_TEXTS_OF_TOPIC: usize = 64;
 
 /// The part of a text that is kept: some 300 words, longer than nearly every abstract.
 const TEXT_BYTES: usize = 2048;
+
+/// Why a document could not be taken in.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NamingError {
+    /// A label that no topic has.
+    #[error("label {label} is not below the number of topics, {num_topics}")]
+    Label {
+        /// The label given.
+        label: usize,
+        /// The number of topics.
+        num_topics: usize,
+    },
+}
 
 /// One kept text; the greatest hash goes first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,21 +90,22 @@ impl TopicTexts {
     }
 
     /// Decides on the terms, counts them and names each topic, on all threads of the current rayon pool.
-    ///
-    /// # Errors
-    /// None that [`TopicTexts::add`] has not had.
-    pub fn names(self) -> Result<Vec<TopicName>, NamingError> {
+    #[must_use]
+    pub fn names(self) -> Vec<TopicName> {
         let mut vocabulary = VocabularyBuilder::default();
         for text in self.topics.iter().flatten() {
             vocabulary.add(&text.title, &text.body);
         }
         let vocabulary = vocabulary.build();
-        let counts = TermCounts::new(&vocabulary, self.topics.len());
-        self.topics.par_iter().enumerate().try_for_each_init(
-            || counts.counter(),
-            |counter, (topic, texts)| texts.iter().try_for_each(|text| counter.count(topic, &text.title, &text.body)),
-        )?;
-        Ok(counts.names())
+        let counting = self.topics.par_iter().map_init(
+            || Counter::new(&vocabulary),
+            |counter, texts| {
+                texts.iter().for_each(|text| counter.count(&text.title, &text.body));
+                counter.end_topic()
+            },
+        );
+        let topics = counting.collect();
+        TermCounts::new(&vocabulary, topics).names()
     }
 }
 

@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use strata_shared::telemetry::Progress;
+
 use super::hashing::MixedState;
 use super::sample::{Sample, WordId};
 use super::surface;
@@ -21,6 +23,9 @@ pub(super) const LONGEST_TERM: usize = 5;
 /// Counts take 4 bytes for each topic and term: 160 MB for 400 topics. The robotics corpus (35,709 documents) has
 /// 36,376.
 pub const MAX_TERMS: usize = 100_000;
+
+/// Steps that are announced while terms are chosen: words are folded, counted level by level, and written.
+const STEPS: u64 = LONGEST_TERM as u64 + 2;
 
 /// The number of a term, dense from 0.
 pub(super) type TermId = u32;
@@ -88,26 +93,17 @@ impl VocabularyBuilder {
     /// Decides on the terms.
     #[must_use]
     pub fn build(self) -> Vocabulary {
+        let progress = Progress::start("names: terms", "steps", STEPS);
         let corpus = self.sample.fold();
-        let ngrams = ngrams::frequent(&corpus, MAX_TERMS);
+        progress.advance(1);
+        let ngrams = ngrams::frequent(&corpus, MAX_TERMS, &|| progress.advance(1));
         let displays = surface::displays(&corpus, &ngrams);
+        progress.advance(1);
         Vocabulary::new(corpus.spellings(), &ngrams.terms, displays)
     }
 }
 
 impl Vocabulary {
-    /// Builds the vocabulary of `(title, text)` pairs.
-    ///
-    /// A corpus of some 100,000 documents may be given whole; of a larger one give a seeded sample of that size.
-    #[must_use]
-    pub fn from_sample<T: AsRef<str>>(documents: impl IntoIterator<Item = (T, T)>) -> Self {
-        let mut builder = VocabularyBuilder::default();
-        for (title, text) in documents {
-            builder.add(title.as_ref(), text.as_ref());
-        }
-        builder.build()
-    }
-
     /// Returns the number of terms.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -37,10 +37,8 @@ pub(super) struct Weights<'c> {
 impl<'c> Weights<'c> {
     pub(super) fn new(counts: &'c TermCounts<'c>) -> Self {
         let mut totals = vec![0_u64; counts.vocabulary().len()];
-        for topic in 0..counts.num_topics() {
-            for (total, count) in totals.iter_mut().zip(counts.of_topic(topic)) {
-                *total += u64::from(count);
-            }
+        for (term, count) in (0..counts.num_topics()).flat_map(|topic| counts.of_topic(topic)) {
+            totals[*term as usize] += u64::from(*count);
         }
         let mean_size = totals.iter().sum::<u64>() as f64 / counts.num_topics().max(1) as f64;
         let num_documents = (0..counts.num_topics()).map(|topic| f64::from(counts.num_documents(topic))).sum();
@@ -51,8 +49,8 @@ impl<'c> Weights<'c> {
     pub(super) fn of_topic(&self, topic: usize) -> Vec<Weighted> {
         let size = f64::from(self.counts.num_documents(topic));
         let least = (size * LEAST_SHARE).max(1.0);
-        let mut found: Vec<Weighted> = (0..)
-            .zip(self.counts.of_topic(topic))
+        let terms = self.counts.of_topic(topic).iter().copied();
+        let mut found: Vec<Weighted> = terms
             .filter(|(_, count)| f64::from(*count) >= least)
             .map(|(term, count)| Weighted { term, count, weight: self.weight(term, count, size) })
             .filter(|weighted| weighted.weight > 0.0)
