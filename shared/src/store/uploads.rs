@@ -78,7 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use futures::FutureExt;
-    use object_store::{Error, PutResult, UploadPart};
+    use object_store::{Error, Extensions, PutResult, UploadPart};
 
     use super::*;
 
@@ -96,7 +96,7 @@ mod tests {
         }
 
         async fn complete(&mut self) -> Result<PutResult> {
-            let done = PutResult { e_tag: None, version: None, extensions: Default::default() };
+            let done = PutResult { e_tag: None, version: None, extensions: Extensions::default() };
             if self.completes {
                 Ok(done)
             } else {

@@ -110,10 +110,10 @@ fn suspects(bounds: &Bounds, num_rows: usize, eligible: &dyn Fn(usize) -> bool) 
 fn parts<K: PartialEq>(rows: &[u32], key: impl Fn(u32) -> K) -> Vec<&[u32]> {
     let (mut parts, mut rest) = (Vec::new(), rows);
     while !rest.is_empty() {
-        let least = ROWS_AT_ONCE.min(rest.len());
-        let last = key(rest[least - 1]);
-        let more = rest[least..].iter().take_while(|&&row| key(row) == last).count();
-        let (part, later) = rest.split_at(least + more);
+        let enough = ROWS_AT_ONCE.min(rest.len());
+        let last = key(rest[enough - 1]);
+        let more = rest[enough..].iter().take_while(|&&row| key(row) == last).count();
+        let (part, later) = rest.split_at(enough + more);
         parts.push(part);
         rest = later;
     }
