@@ -100,7 +100,7 @@ mod tests {
             if self.completes {
                 Ok(done)
             } else {
-                Err(Error::NotImplemented { operation: "".into(), implementer: "".into() })
+                Err(Error::NotImplemented { operation: String::new(), implementer: String::new() })
             }
         }
 
