@@ -56,10 +56,16 @@ const NEIGHBOUR_BYTES: u64 = 16;
 /// Blocks from this size on come from the system one by one, and go back to it when they are freed.
 ///
 /// Left alone, glibc raises the size from block to block up to 32 MiB and keeps what shards leave: 2,710,783 documents with
-/// their vectors in a scratch folder took 872 MiB at most, with this 427, and with two pools 402. To have blocks zeroed
-/// anew costs processor time, which was not measured apart.
+/// their vectors in a scratch folder took 872 MiB at most, with this 427, and with two pools 402.
 #[cfg(target_env = "gnu")]
 const MAPPED_BYTES: libc::c_int = 1 << 20;
+
+/// The same where memory is plenty: the most that glibc allows.
+#[cfg(target_env = "gnu")]
+const MAPPED_BYTES_OF_PLENTY: libc::c_int = 32 << 20;
+
+/// What the allocator may keep where memory is plenty: twice what shards were seen to leave.
+const KEPT_BYTES: u64 = 1 << 30;
 
 /// Pools from which the threads take smaller blocks; glibc would make eight for each core.
 #[cfg(target_env = "gnu")]
@@ -157,7 +163,7 @@ impl Needs {
     }
 }
 
-/// Decides where the vectors by cluster are kept.
+/// Decides where the vectors by cluster are kept; where the limit leaves room, the allocator keeps what is freed from here on.
 ///
 /// # Errors
 /// [`ReduceError::Memory`] with the figure that would do, [`ReduceError::ScratchSpace`] where the folder has too little room.
@@ -175,6 +181,9 @@ pub fn place(config: &Config, corpus: &Corpus) -> Result<Place, Failure> {
         check_space(&folder, filed + SCRATCH_RESERVE_BYTES)?;
     }
     if in_memory {
+        if limit >= needs.least + needs.lists + KEPT_BYTES {
+            keep_what_is_freed();
+        }
         return Ok(Place::Memory);
     }
     tracing::info!(folder = %folder.display(), mib = needs.lists >> 20, "vectors by cluster go to the scratch folder");
@@ -193,12 +202,26 @@ fn check_space(folder: &Path, needed: u64) -> Result<(), Failure> {
     Err(ReduceError::ScratchSpace { folder, found: found >> 20, needed: needed.div_ceil(1 << 20) }.into())
 }
 
-/// Has the allocator keep little of what is freed; to be called before there are other threads.
-#[cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "the C library has no safe interface to its allocator"))]
+/// Has the allocator keep little of what is freed, until it is known how much there is; to be called at the start.
 pub fn keep_little_of_what_is_freed() {
     #[cfg(target_env = "gnu")]
-    for (parameter, value) in [(libc::M_MMAP_THRESHOLD, MAPPED_BYTES), (libc::M_ARENA_MAX, ARENAS)] {
-        // SAFETY: mallopt takes any two numbers and changes nothing but the allocator's parameters; no other thread runs.
+    set_allocator(&[(libc::M_MMAP_THRESHOLD, MAPPED_BYTES), (libc::M_ARENA_MAX, ARENAS)]);
+}
+
+/// Has the allocator keep what is freed: the system clears every page that it gives anew.
+fn keep_what_is_freed() {
+    #[cfg(target_env = "gnu")]
+    set_allocator(&[
+        (libc::M_MMAP_THRESHOLD, MAPPED_BYTES_OF_PLENTY),
+        (libc::M_TRIM_THRESHOLD, KEPT_BYTES as libc::c_int),
+    ]);
+}
+
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "the C library has no safe interface to its allocator")]
+fn set_allocator(parameters: &[(libc::c_int, libc::c_int)]) {
+    for &(parameter, value) in parameters {
+        // SAFETY: mallopt takes any two numbers, changes nothing but the allocator's parameters, and takes its lock for that.
         unsafe { libc::mallopt(parameter, value) };
     }
 }
