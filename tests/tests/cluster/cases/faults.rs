@@ -33,7 +33,7 @@ pub(super) fn a_poisoned_shard_fails_alone_and_mended_is_done_alone(lab: &Lab) -
 
 /// Two pods share seven shards, of which one is damaged: its pod does its other three before it ends.
 pub(super) fn a_poisoned_shard_among_several_of_a_pod_leaves_the_others_done(lab: &Lab) -> anyhow::Result<()> {
-    let case = "shared";
+    let case = "several";
     let namespace = lab.namespace(case)?;
     lab.shard_on(case)?;
     let whole = lab.replace(case, POISONED, damage)?;
