@@ -130,15 +130,28 @@ PYTHON
 }
 
 in_pod() {
+    local begun
     namespace=benchmark-$1
     inside kubectl create namespace "$namespace" >/dev/null
     kube create secret generic strata-credentials --from-literal=AWS_ACCESS_KEY_ID="$AWS_ACCESS_KEY_ID" \
         --from-literal=AWS_SECRET_ACCESS_KEY="$AWS_SECRET_ACCESS_KEY" >/dev/null
     sed -i "s#strata-benchmark/[A-Za-z0-9-]*\$#strata-benchmark/$namespace#" "$folder/k8s/overlays/benchmark/kustomization.yaml"
+    begun=$SECONDS
     kube apply -k "$folder/k8s/overlays/benchmark" >/dev/null
     kube wait --for condition=Complete job/strata --timeout 5m >/dev/null
     kube logs --selector app.kubernetes.io/component=map --tail -1 >"$folder/pod-$1.log"
-    echo "pod $1: $(rate "$folder/pod-$1.log")"
+    echo "pod $1: $(rate "$folder/pod-$1.log"), complete $((SECONDS - begun)) s after kubectl apply, $SECONDS s after this began"
+}
+
+# The same by `strata submit`, beside the templates that kubectl has applied.
+submitted() {
+    local begun=$SECONDS
+    inside "$programs/strata" submit s3://strata-benchmark/inputs/corpus.jsonl --store s3://strata-benchmark/submitted \
+        --model "s3://strata-benchmark/models/$(basename "$STRATA_MODEL")" --image strata:benchmark \
+        --namespace "$namespace" >"$folder/submit.out" 2>"$folder/submit.log"
+    grep -v fetch "$folder/submit.log" | tail -n 12
+    head -n 3 "$folder/submit.out"
+    echo "submitted: complete $((SECONDS - begun)) s after strata submit"
 }
 
 outside() {
@@ -165,5 +178,6 @@ for ((run = 1; run <= runs; run++)); do
     outside "$run"
     in_pod "$run"
 done
+submitted
 echo "highest resident memory of the programs in pods:"
 sort -k1,1 -k2,2nr "$folder/memory" | awk '!seen[$1]++ { printf "%s %.0f MiB\n", $1, $2 / 1024 }'
