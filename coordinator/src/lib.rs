@@ -6,6 +6,7 @@
 pub mod command_line;
 pub mod commands;
 pub mod configuration;
+mod dispatch;
 pub mod display;
 pub mod launch;
 pub mod page;
@@ -21,14 +22,12 @@ use std::time::Duration;
 
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::signals::Interruptions;
-use strata_shared::store::Store;
 use strata_shared::termination;
 
-use command_line::{Command, CoordinateCommand, MachineFlags, RunCommand, ShardCommand};
-use commands::{Context, Exclusive};
 use configuration::Configured;
+use dispatch::Means;
 use display::Display;
-use launch::{LaunchError, Launcher, Machine, Processes};
+use launch::LaunchError;
 
 /// Runs the command line `arguments`, the program's name first; returns how the program should end.
 #[must_use]
@@ -73,8 +72,8 @@ fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure
 /// Does the work; asked to stop, ends the workers first, which are heard until they are gone.
 async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
-    let (processes, exclusive) = (Arc::new(Processes::default()), Arc::new(Exclusive::default()));
-    let mut work = pin!(dispatch(configured, display, &processes, &exclusive));
+    let means = Means::new(Arc::clone(display));
+    let mut work = pin!(means.dispatch(configured));
     tokio::select! {
         done = &mut work => return done,
         () = interruptions.asked() => {}
@@ -82,66 +81,12 @@ async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Re
     // Jobs of a cluster go on: whoever coordinates them next joins them.
     let is_done = tokio::select! {
         done = &mut work => done.is_ok(),
-        () = processes.end(interruptions.insisted()) => false,
+        () = means.processes.end(interruptions.insisted()) => false,
     };
     tokio::select! {
-        () = exclusive.release() => {}
+        () = means.exclusive.release() => {}
         () = interruptions.insisted() => {}
     }
     let interrupted = || Failure::new(Exit::Retry, "interrupted; the same command goes on from here");
     if is_done { Ok(()) } else { Err(interrupted()) }
-}
-
-async fn dispatch(
-    configured: Configured,
-    display: &Arc<Display>,
-    processes: &Arc<Processes>,
-    exclusive: &Arc<Exclusive>,
-) -> Result<(), Failure> {
-    let machine = |flags| Machine::new(Arc::clone(processes), flags);
-    let with = |store, url: &str, launcher| Context {
-        store,
-        url: url.to_owned(),
-        display: Arc::clone(display),
-        launcher,
-        exclusive: Arc::clone(exclusive),
-    };
-    let on = |url: &str, machine| Store::open(url).map(|store| with(store, url, Launcher::Machine(machine)));
-    let open = |url: &str| on(url, machine(MachineFlags::default()));
-    match configured.command_line.command {
-        Command::Shard(ShardCommand { store, lease, shard }) => {
-            let launcher = Launcher::Machine(machine(MachineFlags::default()));
-            let context = with(Store::open_or_create(&store.store)?, &store.store, launcher);
-            commands::shard(&context, lease, shard).await
-        }
-        Command::Embed(flags) => {
-            let machine = machine(flags.machine).embedding(&flags.embed);
-            commands::embed(&on(&flags.store.store, machine)?, flags.lease, &flags.embed.model).await
-        }
-        Command::Reduce(flags) => {
-            commands::reduce(&on(&flags.store.store, machine(flags.machine))?, &flags.reduce).await
-        }
-        Command::Run(flags) => {
-            let RunCommand { store, lease, shard, embed, reduce, machine: granted } = *flags;
-            let launcher = Launcher::Machine(machine(granted).embedding(&embed));
-            let context = with(Store::open_or_create(&store.store)?, &store.store, launcher);
-            commands::run(&context, lease, Some(shard), &embed.model, &reduce).await
-        }
-        Command::Coordinate(flags) => {
-            let CoordinateCommand { store, lease, shard, model, reduce, jobs, place, metrics } = *flags;
-            if let Some(address) = metrics {
-                strata_shared::metrics::serve(address, "strata").await;
-            }
-            let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
-            let context = with(Store::open(&store.store)?, &store.store, launcher);
-            commands::coordinate(&context, lease, shard, &model, &reduce).await
-        }
-        Command::Submit(flags) => commands::submit(*flags, configured.passed_on, display).await,
-        Command::Watch(flags) => commands::watch(flags, display).await,
-        Command::Cancel(flags) => commands::cancel(flags).await,
-        Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
-        Command::Status(flags) => commands::status(&open(&flags.store.store)?, flags.json).await,
-        Command::Report(flags) => commands::report(&open(&flags.store.store)?, &flags.report).await,
-        Command::Config => commands::config(&configured.values),
-    }
 }

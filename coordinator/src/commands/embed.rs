@@ -11,8 +11,8 @@ use strata_shared::work_list::WorkList;
 use super::exclusive::exclusively;
 use super::{Context, status};
 use crate::command_line::{LeaseFlags, ModelFlags};
-use crate::launch::Work;
-use crate::plan::EmbedPlan;
+use crate::launch::{Launcher, Work, shard_keys};
+use crate::plan::{EmbedPlan, Sharing};
 
 /// `strata embed`: the shards that have no vectors yet → vector shards.
 ///
@@ -50,19 +50,46 @@ pub(super) async fn find_model(flags: &ModelFlags) -> Result<LocalModel, Failure
 /// # Errors
 /// As [`embed`].
 pub(super) async fn embed_with(context: &Context, model: &LocalModel) -> Result<(), Failure> {
+    match map(context, model).await {
+        Ok(()) => Ok(remove_lists(&context.store, &model.name).await?),
+        Err(failure) => Err(name_what_is_left(context, &model.name, failure).await),
+    }
+}
+
+async fn map(context: &Context, model: &LocalModel) -> Result<(), Failure> {
     let Context { store, launcher, .. } = context;
     launcher.join_map(store, &context.display).await?;
     let (manifest, _) = Manifest::read(store).await?;
     let findings = status::vectors(store, &manifest, &model.name).await?;
-    if let Some(plan) = EmbedPlan::new(launcher.sharing(), &findings) {
-        let list = if plan.needs_list { Some(write_list(store, &model.name, &plan).await?) } else { None };
-        let place = launcher.model_argument(model.given.as_deref(), &model.folder);
-        let work = Work::map(&context.url, place, &plan, list.as_ref(), &manifest);
-        launcher.launch(&work, &context.display).await?;
-    } else {
+    let Some(plan) = EmbedPlan::new(launcher.sharing(), &findings) else {
         tracing::info!(shards = manifest.shards.len(), "every shard has its vectors: nothing to embed");
+        return Ok(());
+    };
+    let list = if plan.needs_list { Some(write_list(store, &model.name, &plan).await?) } else { None };
+    let place = launcher.model_argument(model.given.as_deref(), &model.folder);
+    let work = Work::map(&context.url, place, &plan, list.as_ref(), &manifest);
+    launcher.launch(&work, &context.display).await
+}
+
+/// Adds to the failure of a map in a cluster which shards it has left without vectors, which the store alone knows: a pod of several
+/// shards does the good ones. A process of this machine names its own, and wrong configuration is no shard's fault.
+async fn name_what_is_left(context: &Context, model: &ModelName, failure: Failure) -> Failure {
+    if matches!(context.launcher, Launcher::Machine(_)) || failure.exit() == Exit::Configuration {
+        return failure;
     }
-    Ok(remove_lists(store, &model.name).await?)
+    match shards_left(&context.store, model).await {
+        Ok(shards) if !shards.is_empty() => {
+            Failure::new(failure.exit(), format!("{failure}; without vectors: {}", shard_keys(&shards)))
+        }
+        // A store that fails now has nothing to add to what failed before.
+        _ => failure,
+    }
+}
+
+async fn shards_left(store: &Store, model: &ModelName) -> Result<Vec<usize>, Failure> {
+    let (manifest, _) = Manifest::read(store).await?;
+    let findings = status::vectors(store, &manifest, model).await?;
+    Ok(EmbedPlan::new(Sharing::Processes(1), &findings).map_or_else(Vec::new, |plan| plan.shards))
 }
 
 async fn write_list(store: &Store, model: &ModelName, plan: &EmbedPlan) -> Result<Path, StoreError> {

@@ -74,10 +74,8 @@ async fn follow(cluster: &Cluster, name: &str, display: &Display) -> Result<(), 
         display,
     };
     let tracker = Box::pin(follower.follow()).await?;
-    tracker.failure().map_or(Ok(()), |(exit, reason)| {
-        let (job, shards) = (name.to_owned(), String::new());
-        Err(ClusterError::Failed { job, reason, shards, exit }.into())
-    })
+    let failed = |(exit, reason)| Err(ClusterError::Failed { job: name.to_owned(), reason, exit }.into());
+    tracker.failure().map_or(Ok(()), failed)
 }
 
 /// `strata cancel`: ends a submission with all its pods.

@@ -15,7 +15,7 @@ use kubernetes::Jobs;
 
 pub use machine::Machine;
 pub use process::{LaunchError, Processes, Worker};
-pub use work::{Stage, Work};
+pub use work::{Stage, Work, shard_keys};
 
 /// What runs workers.
 #[derive(Debug, Clone)]

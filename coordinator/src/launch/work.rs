@@ -4,7 +4,7 @@
 //! the launcher.
 
 use object_store::path::Path;
-use strata_shared::layout::{ModelName, RunName};
+use strata_shared::layout::{self, ModelName, RunName};
 use strata_shared::manifest::Manifest;
 
 use crate::command_line::ReduceFlags;
@@ -105,6 +105,19 @@ impl Work {
     pub fn shards_of(&self, index: usize) -> Vec<usize> {
         self.shards.iter().copied().skip(index).step_by(self.num_tasks.max(1)).collect()
     }
+}
+
+/// Shards that a message names.
+const NAMED: usize = 10;
+
+/// Names the keys of raw shards, and counts those beyond the first ten.
+#[must_use]
+pub fn shard_keys(shards: &[usize]) -> String {
+    let mut keys: Vec<String> = shards.iter().take(NAMED).map(|shard| layout::raw_shard(*shard).to_string()).collect();
+    if shards.len() > NAMED {
+        keys.push(format!("and {} more", shards.len() - NAMED));
+    }
+    keys.join(", ")
 }
 
 #[cfg(test)]

@@ -37,8 +37,10 @@ mod tests {
     #[test]
     fn exit_codes_of_the_manifests_are_those_of_the_programs() {
         use strata_shared::exit::Exit;
+        let manifest =
+            |name: &str| objects().into_iter().find(|object| object["metadata"]["name"] == name).expect("a manifest");
         let codes = |name: &str, action: &str| -> Vec<u64> {
-            let object = objects().into_iter().find(|object| object["metadata"]["name"] == name).expect("a manifest");
+            let object = manifest(name);
             let rules = object["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"].as_array().cloned();
             let acting = rules.unwrap_or_default().into_iter().filter(|rule| rule["action"] == action);
             acting
@@ -46,6 +48,13 @@ mod tests {
                 .filter_map(|code| code.as_u64())
                 .collect()
         };
+        for template in ["strata", "strata-map", "strata-reduce"] {
+            let object = manifest(template);
+            // The first rule that fits holds: an eviction is none of the program's doing, whatever code it ends with.
+            let first = &object["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"][0];
+            assert_eq!(first["action"], "Ignore", "{template}");
+            assert_eq!(first["onPodConditions"][0]["type"], "DisruptionTarget", "{template}");
+        }
         let [configuration, data] = [Exit::Configuration, Exit::Data].map(|exit| u64::from(exit.code()));
         assert_eq!(codes("strata-map", "FailJob"), [configuration]);
         assert_eq!(codes("strata-map", "FailIndex"), [data]);

@@ -1,10 +1,15 @@
 //! Coordinators' Jobs: begun or joined, found again, ended.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::TryFutureExt;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Resource;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, Preconditions};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apply::another_manager;
@@ -153,20 +158,28 @@ fn only_running(jobs: Vec<Job>) -> Result<Option<Job>, ClusterError> {
     Ok(running.pop())
 }
 
-/// Waits until the Jobs of a submission are gone, which go after their owner.
+/// Waits until nothing of a submission is left: its Jobs, which go after their owner, and their pods, after their grace.
 async fn await_owned(cluster: &Cluster, name: &str) -> Result<(), ClusterError> {
-    let (jobs, parameters) = (cluster.api::<Job>(), ListParams::default().labels(&format!("{SUBMISSION}={name}")));
     let gone = async {
-        while !cluster.ask("Jobs", "listed", || jobs.list(&parameters)).await?.items.is_empty() {
+        while is_any_left::<Job>(cluster, name, "Jobs").await? || is_any_left::<Pod>(cluster, name, "Pods").await? {
             tokio::time::sleep(LOOKING).await;
         }
         Ok(())
     };
-    let late = || tracing::warn!("Jobs of {name} are still being deleted");
     tokio::time::timeout(GONE_WITHIN, gone).await.unwrap_or_else(|_| {
-        late();
+        tracing::warn!("Jobs or pods of {name} are still being deleted");
         Ok(())
     })
+}
+
+async fn is_any_left<K>(cluster: &Cluster, name: &str, kind: &str) -> Result<bool, ClusterError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let (objects, parameters) =
+        (cluster.api::<K>(), ListParams::default().labels(&format!("{SUBMISSION}={name}")).limit(1));
+    let listed = cluster.ask(kind, "listed", || objects.list_metadata(&parameters)).await?;
+    Ok(!listed.items.is_empty())
 }
 
 #[cfg(test)]

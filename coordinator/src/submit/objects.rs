@@ -198,6 +198,8 @@ mod tests {
         assert_eq!(container["args"], json!(["--store=s3://b/c"]));
         let mut without = job["spec"].clone();
         without["template"]["spec"]["containers"][0].as_object_mut().unwrap().remove("args");
+        let label = without["template"]["metadata"]["labels"].as_object_mut().unwrap().remove(SUBMISSION);
+        assert_eq!(label, Some("strata-1".into()), "its pods are found as it is");
         assert_eq!(without, template["spec"]["jobTemplate"]["spec"]);
     }
 

@@ -1,8 +1,9 @@
 //! A small model that is made on the spot, laid out as sentence-transformers does: vectors of letter pairs, reflected
 //! as often as a test wants it slow.
-//!
-//! Encodes the handful of protobuf fields that such a graph needs, by their numbers in `onnx.proto` (IR version 8,
-//! operator set 13).
+
+// The one writer of ONNX files, which the map-worker's own tests have, too.
+#[path = "../../../workers/map/src/tests/onnx_file.rs"]
+mod onnx_file;
 
 use std::path::Path;
 
@@ -11,16 +12,14 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256Plus;
 use serde_json::{Map, Value, json};
 
+use onnx_file::{FLOAT, INT64, dynamic, fixed, node, tensor, value};
+
 const DIM: usize = 64;
 const MAX_TOKENS: usize = 128;
 const SEED: u64 = 7;
 
 /// The special tokens; their ids come first.
 const SPECIAL: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
-
-/// The element types of `onnx.proto`.
-const FLOAT: u64 = 1;
-const INT64: u64 = 7;
 
 /// A model to be written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,28 +53,21 @@ impl SmallModel {
     }
 
     fn encode(self) -> Vec<u8> {
-        let operator_set = [text(1, ""), number(2, 13)].concat();
-        [number(1, 8), bytes(8, &operator_set), bytes(7, &self.graph())].concat()
-    }
-
-    fn graph(self) -> Vec<u8> {
-        let state =
-            |layer: usize| if layer == self.num_layers { "last_hidden_state".into() } else { format!("s{layer}") };
-        let mut graph = bytes(1, &node("Gather", &["table", "input_ids"], &state(0)));
-        for layer in 0..self.num_layers {
-            graph.extend(bytes(1, &node("MatMul", &[&state(layer), "weights"], &state(layer + 1))));
-        }
-        graph.extend(text(2, "letter pairs"));
         let mut draw = Xoshiro256Plus::seed_from_u64(SEED);
         let table: Vec<f32> = (0..pieces().len() * DIM).map(|_| draw.gen_range(-1.0..1.0)).collect();
-        graph.extend(bytes(5, &tensor("table", &table)));
-        graph.extend(bytes(5, &tensor("weights", &reflection(&table[..DIM]))));
-        for input in ["input_ids", "attention_mask", "token_type_ids"] {
-            graph.extend(bytes(11, &value(input, INT64, &[text(2, "batch"), text(2, "sequence")])));
-        }
-        let shape = [text(2, "batch"), text(2, "sequence"), number(1, DIM as u64)];
-        graph.extend(bytes(12, &value("last_hidden_state", FLOAT, &shape)));
-        graph
+        let tensors = [tensor("table", &table, DIM), tensor("weights", &reflection(&table[..DIM]), DIM)];
+        let shape = [dynamic("batch"), dynamic("sequence"), fixed(DIM)];
+        let inputs = ["input_ids", "attention_mask", "token_type_ids"].map(|name| value(name, INT64, &shape[..2]));
+        let output = value("last_hidden_state", FLOAT, &shape);
+        onnx_file::model(&onnx_file::graph("letter pairs", &self.nodes(), &tensors, &inputs, &[output]))
+    }
+
+    fn nodes(self) -> Vec<Vec<u8>> {
+        let state =
+            |layer: usize| if layer == self.num_layers { "last_hidden_state".into() } else { format!("s{layer}") };
+        let reflect = |layer: usize| node("MatMul", &[&state(layer), "weights"], &state(layer + 1), &[]);
+        let looked_up = node("Gather", &["table", "input_ids"], &state(0), &[]);
+        std::iter::once(looked_up).chain((0..self.num_layers).map(reflect)).collect()
     }
 }
 
@@ -118,43 +110,4 @@ fn reflection(normal: &[f32]) -> Vec<f32> {
     let entry =
         |row: usize, column: usize| f32::from(u8::from(row == column)) - 2.0 * normal[row] * normal[column] / length;
     (0..DIM).flat_map(|row| (0..DIM).map(move |column| entry(row, column))).collect()
-}
-
-fn tensor(name: &str, values: &[f32]) -> Vec<u8> {
-    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let shape = [number(1, (values.len() / DIM) as u64), number(1, DIM as u64)].concat();
-    [shape, number(2, FLOAT), text(8, name), bytes(9, &raw)].concat()
-}
-
-fn node(operator: &str, inputs: &[&str], output: &str) -> Vec<u8> {
-    let inputs = inputs.iter().flat_map(|input| text(1, input));
-    inputs.chain(text(2, output)).chain(text(4, operator)).collect()
-}
-
-fn value(name: &str, element: u64, dimensions: &[Vec<u8>]) -> Vec<u8> {
-    let shape: Vec<u8> = dimensions.iter().flat_map(|dimension| bytes(1, dimension)).collect();
-    let tensor = [number(1, element), bytes(2, &shape)].concat();
-    [text(1, name), bytes(2, &bytes(1, &tensor))].concat()
-}
-
-fn text(field: u64, value: &str) -> Vec<u8> {
-    bytes(field, value.as_bytes())
-}
-
-fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
-    [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
-}
-
-fn number(field: u64, value: u64) -> Vec<u8> {
-    [varint(field << 3), varint(value)].concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    while value >= 0x80 {
-        encoded.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    encoded.push(value as u8);
-    encoded
 }

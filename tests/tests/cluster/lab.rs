@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 use strata_tests::cluster::{self, Cluster, ClusterMinio, IMAGE, Namespace, Settings, SmallModel};
 use strata_tests::corpus::{self, Plan};
 use strata_tests::installed::InstalledModel;
@@ -103,18 +104,43 @@ impl Lab {
         Ok(self.settings(case, model).with("STRATA_INPUTS", &input_url(documents)))
     }
 
-    /// Returns the command that submits the corpus with the fast model, as a user outside of the cluster types it.
-    pub(crate) fn submit(&self, case: &str, namespace: &str) -> anyhow::Result<Command> {
+    /// Returns the command that submits the corpus, as a user outside of the cluster types it.
+    pub(crate) fn submit(&self, case: &str, model: &str, namespace: &Namespace<'_>) -> anyhow::Result<Command> {
         let minio = self.minio.borrow();
         let mut command = self.cluster.exec_built("strata")?;
         command.args(["submit", &input_url(DOCUMENTS), "--store", &s3_server::url(case)]);
-        command.args(["--model", &s3_server::url(&format!("shared/models/{FAST}"))]);
-        command.args(["--image", IMAGE, "--namespace", namespace]);
+        command.args(["--model", &s3_server::url(&format!("shared/models/{model}"))]);
+        command.args(["--image", IMAGE, "--namespace", &namespace.name]);
         command.args(
             PARAMETERS.iter().map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-"))),
         );
         command.envs(minio.environment());
         Ok(command)
+    }
+
+    /// Ends what runs in a namespace, as a user does.
+    pub(crate) fn cancel(&self, namespace: &Namespace<'_>) -> anyhow::Result<()> {
+        let mut command = self.cluster.exec_built("strata")?;
+        cluster::run(command.args(["cancel", "--namespace", &namespace.name])).map(drop)
+    }
+
+    /// Returns the shards whose vectors are in the store of a case.
+    pub(crate) fn vector_shards(&self, case: &str) -> anyhow::Result<Vec<usize>> {
+        let found = self.minio.borrow().digests(&self.cluster, case)?;
+        let number = |key: &String| {
+            key.strip_prefix("vectors/")?.split_once("/shard_")?.1.strip_suffix(".parquet")?.parse().ok()
+        };
+        Ok(found.keys().filter_map(number).collect())
+    }
+
+    /// Returns what the newest number of the lease says in the store of a case.
+    pub(crate) fn lease(&self, case: &str) -> anyhow::Result<Value> {
+        let folder = tempfile::tempdir()?;
+        self.minio.borrow().download(&self.cluster, case, folder.path())?;
+        let numbers = std::fs::read_dir(folder.path().join("lease"))?.map(|number| Ok(number?.path()));
+        let newest =
+            numbers.collect::<std::io::Result<Vec<_>>>()?.into_iter().max().context("the store has a lease")?;
+        Ok(serde_json::from_slice(&std::fs::read(newest)?)?)
     }
 
     /// Checks that the store of a case holds what an undisturbed run on this machine makes, byte for byte.

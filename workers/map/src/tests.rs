@@ -5,6 +5,7 @@ mod corpus;
 mod graph;
 mod graphs;
 mod kinds;
+mod onnx_file;
 mod resume;
 mod shares;
 mod texts;

@@ -52,14 +52,12 @@ pub enum ClusterError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// A Job has not done its work.
-    #[error("Job {job} failed: {reason}{shards}")]
+    #[error("Job {job} failed: {reason}")]
     Failed {
         /// Its name.
         job: String,
         /// What Kubernetes says.
         reason: String,
-        /// The shards without vectors, where there are such.
-        shards: String,
         /// What the pods' ends mean.
         exit: Exit,
     },

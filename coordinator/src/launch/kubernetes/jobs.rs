@@ -6,7 +6,6 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
 use serde_json::Value;
 use strata_shared::exit::Exit;
-use strata_shared::layout;
 use strata_shared::lease::Holder;
 use strata_shared::store::Store;
 use strata_shared::work_list::WorkList;
@@ -17,7 +16,7 @@ use super::follow::{Follower, LogLines};
 use super::template::{self, Order, Owner, SUBMISSION, WORKER};
 use super::{names, owner};
 use crate::display::Display;
-use crate::launch::{Stage, Work};
+use crate::launch::{Stage, Work, shard_keys};
 use crate::plan::Sharing;
 use crate::watch::{DOCUMENTS, JobEnd, JobView, Tracker};
 
@@ -26,9 +25,6 @@ pub const MANAGER: &str = "strata";
 
 /// The label that tells a Job's stage.
 const COMPONENT: &str = "app.kubernetes.io/component";
-
-/// Shards that a message names.
-const NAMED: usize = 10;
 
 /// Jobs of one submission that failed at the same work, one after the other: more than a coordinator's own retries.
 const MAX_ATTEMPTS: usize = 50;
@@ -133,7 +129,7 @@ impl Jobs {
             }
         }
         let reason = format!("{MAX_ATTEMPTS} Jobs have failed at the same work");
-        Err(ClusterError::Failed { job: self.name(work, 0), reason, shards: String::new(), exit: Exit::Configuration })
+        Err(ClusterError::Failed { job: self.name(work, 0), reason, exit: Exit::Configuration })
     }
 
     fn name(&self, work: &Work, attempt: usize) -> String {
@@ -214,7 +210,7 @@ impl Jobs {
         };
         // On the heap: the state of two watches and of logs is large for whoever awaits this.
         let tracker = Box::pin(follower.follow()).await?;
-        failure(name, &tracker, share).map_or(Ok(()), Err)
+        failure(name, &tracker).map_or(Ok(()), Err)
     }
 }
 
@@ -222,24 +218,14 @@ impl Jobs {
 fn subject(index: usize, shards: &[usize]) -> String {
     match shards {
         [] => format!("index {index}"),
-        shards => format!("index {index}, {}", keys(shards)),
+        shards => format!("index {index}, {}", shard_keys(shards)),
     }
-}
-
-fn keys(shards: &[usize]) -> String {
-    let mut keys: Vec<String> = shards.iter().take(NAMED).map(|shard| layout::raw_shard(*shard).to_string()).collect();
-    if shards.len() > NAMED {
-        keys.push(format!("and {} more", shards.len() - NAMED));
-    }
-    keys.join(", ")
 }
 
 /// Returns why a Job that was followed to its end has failed, if it has.
-fn failure(name: &str, tracker: &Tracker, share: &dyn Fn(usize) -> Vec<usize>) -> Option<ClusterError> {
+fn failure(name: &str, tracker: &Tracker) -> Option<ClusterError> {
     let (exit, reason) = tracker.failure()?;
-    let failed: Vec<usize> = tracker.job().failed_tasks.iter().flat_map(|index| share(*index)).collect();
-    let shards = if failed.is_empty() { String::new() } else { format!("; to be mended: {}", keys(&failed)) };
-    Some(ClusterError::Failed { job: name.to_owned(), reason, shards, exit })
+    Some(ClusterError::Failed { job: name.to_owned(), reason, exit })
 }
 
 /// Reads the work list that a running map was given; empty where it was given none.
@@ -260,17 +246,15 @@ mod tests {
     use crate::watch::PodView;
 
     #[test]
-    fn a_failed_job_names_the_shards_of_its_failed_indices() {
+    fn a_failed_job_names_its_failed_indices() {
         let mut tracker = Tracker::default();
         let end = Some(JobEnd::Failed { reason: "FailedIndexes".into(), message: "Job has failed indexes".into() });
         tracker.see_job(JobView { num_tasks: 4, failed_tasks: vec![1, 3], end, ..JobView::default() });
         tracker.see_pod(PodView::default(), |_| String::new());
-        let error = failure("strata-map-1", &tracker, &|index| vec![index * 10]).expect("a failure");
-        let said = error.to_string();
-        assert!(said.contains("indices 1, 3 failed"), "{said}");
-        assert!(said.contains("raw/shard_00010.parquet, raw/shard_00030.parquet"), "{said}");
+        let said = failure("strata-map-1", &tracker).expect("a failure").to_string();
+        assert!(said.contains("Job strata-map-1 failed") && said.contains("indices 1, 3 failed"), "{said}");
         tracker.see_job(JobView { end: Some(JobEnd::Complete), ..JobView::default() });
-        assert!(failure("strata-map-1", &tracker, &|_| Vec::new()).is_none());
+        assert!(failure("strata-map-1", &tracker).is_none());
     }
 
     #[test]

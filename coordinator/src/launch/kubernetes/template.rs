@@ -1,6 +1,6 @@
 //! A template (a suspended `CronJob`) and an order → a Job. Pure.
 //!
-//! Invariant: whatever the template says beside the name, the owner, completions and arguments is in the Job as it stands, fields of
+//! Invariant: whatever the template says beside the name, labels, the owner, completions and arguments is in the Job as it stands, fields of
 //! newer Kubernetes releases too: so that a patch on the template is what really runs. It is therefore worked on as plain JSON.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use strata_shared::exit::{Classify, Exit};
 /// The container that does the work, in the templates of the map and of the reduce.
 pub(super) const WORKER: &str = "worker";
 
-/// The label by which all Jobs of one submission are found.
+/// The label by which all Jobs of one submission are found, and all their pods.
 pub const SUBMISSION: &str = "strata/submission";
 
 /// A template that makes no Job.
@@ -43,7 +43,7 @@ pub struct Owner {
 pub struct Order {
     /// Its name.
     pub name: String,
-    /// Labels beside the template's.
+    /// Labels beside the template's, of the Job and of its pods.
     pub labels: BTreeMap<String, String>,
     /// Annotations beside the template's.
     pub annotations: BTreeMap<String, String>,
@@ -70,6 +70,7 @@ pub fn instantiate(template: &Value, order: &Order) -> Result<Value, TemplateErr
     job.insert("kind".into(), "Job".into());
     name_it(entry(&mut job, "metadata"), order);
     let spec = entry(&mut job, "spec");
+    extend(entry(entry(spec, "template"), "metadata"), "labels", &order.labels);
     if let Some(completions) = order.completions {
         index(spec, completions);
     }
@@ -83,16 +84,18 @@ pub fn instantiate(template: &Value, order: &Order) -> Result<Value, TemplateErr
 
 fn name_it(metadata: &mut Map<String, Value>, order: &Order) {
     metadata.insert("name".into(), order.name.clone().into());
-    let mut add = |field: &str, all: &BTreeMap<String, String>| {
-        if !all.is_empty() {
-            entry(metadata, field).extend(all.iter().map(|(name, value)| (name.clone(), value.clone().into())));
-        }
-    };
-    add("labels", &order.labels);
-    add("annotations", &order.annotations);
+    extend(metadata, "labels", &order.labels);
+    extend(metadata, "annotations", &order.annotations);
     if let Some(Owner { name, uid }) = &order.owner {
         let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid, "controller": false, "blockOwnerDeletion": false});
         metadata.insert("ownerReferences".into(), json!([owner]));
+    }
+}
+
+/// Adds what is told to the object called `field`, where anything is.
+fn extend(parent: &mut Map<String, Value>, field: &str, told: &BTreeMap<String, String>) {
+    if !told.is_empty() {
+        entry(parent, field).extend(told.iter().map(|(name, value)| (name.clone(), value.clone().into())));
     }
 }
 
@@ -174,7 +177,7 @@ mod tests {
             "spec": {
                 "completionMode": "Indexed", "completions": 7, "parallelism": 7, "maxFailedIndexes": 7,
                 "backoffLimitPerIndex": 3, "suspend": true, "aFieldOfTomorrow": {"x": [1, 2]},
-                "template": {"spec": {
+                "template": {"metadata": {"labels": {"strata/submission": "strata-1"}}, "spec": {
                     "tolerations": [{"key": "spot"}],
                     "containers": [{"name": "car"}, {"name": "worker", "image": "strata", "command": ["map-worker"],
                         "args": ["--task-count=7"]}]

@@ -1,6 +1,6 @@
 //! What happens to every cluster now and then, and must not change the answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,11 +16,13 @@ pub(super) fn a_map_pod_killed_in_mid_shard_is_made_again(lab: &Lab) -> anyhow::
     let case = "killed";
     let namespace = lab.namespace(case)?;
     namespace.apply_overlay(&lab.settings(case, SLOW), Some("once"))?;
-    kill(&embedding_pod(&namespace)?)?;
-    namespace.completion_of("strata", LIMIT)?;
+    let pod = embedding_pod(&namespace)?;
+    kill(&pod)?;
+    await_another(&namespace, "map", &pod)?;
+    ends_well(lab, &namespace, case)?;
     let map = &namespace.jobs("map")?[0];
-    ensure!(map.count("failed") >= 1, "the pod was killed: {:?}", map.0["status"]);
-    lab.check_objects(case, SLOW)
+    ensure!(map.count("failed") == 1, "the pod was killed: {:?}", map.0["status"]);
+    Ok(())
 }
 
 /// A map pod that is evicted is replaced, and is not counted against its index.
@@ -33,8 +35,8 @@ pub(super) fn an_evicted_map_pod_is_made_again_and_not_counted(lab: &Lab) -> any
     namespace.apply_overlay(&settings, Some("once"))?;
     let pod = embedding_pod(&namespace)?;
     namespace.evict(name(&pod))?;
-    namespace.completion_of("strata", LIMIT)?;
-    lab.check_objects(case, SLOW)
+    await_another(&namespace, "map", &pod)?;
+    ends_well(lab, &namespace, case)
 }
 
 /// The coordinator is killed as soon as there are raw shards, a map, a reduce; its successor joins what it finds.
@@ -49,11 +51,12 @@ pub(super) fn a_coordinator_killed_in_any_phase_goes_on(lab: &Lab) -> anyhow::Re
         namespace.pod(component, LIMIT, |pod| is_running(pod) || has_ended(pod))?;
         let coordinator = namespace.pod("coordinator", SOON, is_running)?;
         kill(&coordinator)?;
+        await_another(&namespace, "coordinator", &coordinator)?;
     }
-    namespace.completion_of("strata", LIMIT)?;
+    ends_well(lab, &namespace, case)?;
     let (maps, reduces) = (namespace.jobs("map")?, namespace.jobs("reduce")?);
     ensure!((maps.len(), reduces.len()) == (1, 1), "Jobs are joined, not made again: {maps:?} {reduces:?}");
-    lab.check_objects(case, SLOW)
+    Ok(())
 }
 
 /// A map that an administrator suspends stops, and goes on where it was when it is resumed.
@@ -71,8 +74,7 @@ pub(super) fn a_suspended_map_goes_on_when_it_is_resumed(lab: &Lab) -> anyhow::R
     let stopped = || Ok((!namespace.pods("map")?.iter().any(is_running)).then_some(()));
     wait_for("the end of the map's pods", SOON, stopped)?;
     suspend(false)?;
-    namespace.completion_of("strata", LIMIT)?;
-    lab.check_objects(case, SLOW)
+    ends_well(lab, &namespace, case)
 }
 
 /// The store goes away in the middle of the map, for 30 seconds.
@@ -86,8 +88,7 @@ pub(super) fn a_store_that_is_gone_for_half_a_minute_is_waited_for(lab: &Lab) ->
     lab.minio().borrow_mut().take_away();
     std::thread::sleep(Duration::from_secs(30));
     lab.mend()?;
-    namespace.completion_of("strata", LIMIT)?;
-    lab.check_objects(case, SLOW)
+    ends_well(lab, &namespace, case)
 }
 
 /// The kubelet is away for longer than the node's grace period (50 s until the node counts as lost, and a second until its pods
@@ -105,8 +106,29 @@ pub(super) fn a_node_that_comes_back_finishes_what_it_began(lab: &Lab) -> anyhow
     let evicted = || Ok(marked_for_deletion(&namespace.get("pod", name(&pod))?).then_some(()));
     wait_for("the eviction of the lost node's pods", Duration::from_mins(2), evicted)?;
     lab.mend()?;
+    // Pods that have ended meanwhile are counted as they ended; the others are made again.
+    ends_well(lab, &namespace, case)
+}
+
+/// Waits for the run's end, says how long that took, and checks what it has made.
+fn ends_well(lab: &Lab, namespace: &Namespace<'_>, case: &str) -> anyhow::Result<()> {
+    let started = Instant::now();
     namespace.completion_of("strata", LIMIT)?;
+    eprintln!("  {case}: complete {:.0} s after that", started.elapsed().as_secs_f64());
     lab.check_objects(case, SLOW)
+}
+
+/// Waits until another pod has the place of `pod`, and says how long that took.
+fn await_another(namespace: &Namespace<'_>, component: &str, pod: &Value) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let index = |pod: &Value| pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"].clone();
+    let created = |pod: &Value| pod["metadata"]["creationTimestamp"].to_string();
+    let takes_its_place = |other: &Value| {
+        index(other) == index(pod) && created(other) > created(pod) && (is_running(other) || has_ended(other))
+    };
+    let another = namespace.pod(component, LIMIT, takes_its_place)?;
+    eprintln!("  {} takes the place of {} after {:.0} s", name(&another), name(pod), started.elapsed().as_secs_f64());
+    Ok(())
 }
 
 /// Waits for a map pod that is in the middle of a shard.

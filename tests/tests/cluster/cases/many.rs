@@ -32,6 +32,14 @@ pub(super) fn two_hundred_indices_run_on_a_single_node(lab: &Lab) -> anyhow::Res
     namespace.completion_of("strata", LIMIT)?;
     let map = &namespace.jobs("map")?[0];
     ensure!(map.count("succeeded") == SHARDS, "every index is done: {:?}", map.0["status"]);
-    eprintln!("  {SHARDS} indices: {:.0} s in all, the map {}", started.elapsed().as_secs_f64(), map.span());
+    let pods = namespace.pods("map")?;
+    let bytes: usize = pods.iter().map(|pod| pod.to_string().len()).sum();
+    eprintln!(
+        "  {SHARDS} indices: {:.0} s in all, the map {}; {} pods of {} bytes each as JSON",
+        started.elapsed().as_secs_f64(),
+        map.span(),
+        pods.len(),
+        bytes / pods.len().max(1)
+    );
     lab.check_objects_of(case, FAST, documents, &[("ROWS_PER_SHARD", &ROWS_PER_SHARD.to_string())])
 }

@@ -19,13 +19,16 @@ macro_rules! cases {
 
 cases! {
     manifests: every_overlay_is_accepted_by_the_api_server;
-    whole_runs: applying_an_overlay_is_all_that_it_takes, what_a_patch_says_of_a_template_is_what_runs;
-    submit: submitting_from_outside_does_the_same, the_same_submitted_twice_at_once_is_one_run;
+    whole_runs: applying_an_overlay_is_all_that_it_takes, what_a_patch_says_of_a_template_is_what_runs,
+        two_namespaces_run_side_by_side;
+    submit: a_dry_run_says_what_it_costs_and_changes_nothing, submitting_from_outside_does_the_same,
+        the_same_submitted_twice_at_once_is_one_run, a_cancelled_run_is_gone_and_the_next_one_goes_on_at_once;
     disturbances: a_map_pod_killed_in_mid_shard_is_made_again, an_evicted_map_pod_is_made_again_and_not_counted,
         a_coordinator_killed_in_any_phase_goes_on, a_suspended_map_goes_on_when_it_is_resumed,
         a_store_that_is_gone_for_half_a_minute_is_waited_for, a_node_that_comes_back_finishes_what_it_began;
-    faults: a_poisoned_shard_fails_alone_and_mended_is_done_alone, a_map_pod_out_of_memory_is_named,
-        wrong_credentials_end_the_run_at_once, a_missing_permission_is_named;
+    faults: a_poisoned_shard_fails_alone_and_mended_is_done_alone,
+        a_poisoned_shard_among_several_of_a_pod_leaves_the_others_done, a_map_pod_out_of_memory_is_named,
+        an_image_that_cannot_be_pulled_is_named, wrong_credentials_end_the_run_at_once, a_missing_permission_is_named;
     schedule: a_schedule_that_is_due_during_a_run_starts_no_other;
     many: two_hundred_indices_run_on_a_single_node;
 }

@@ -41,3 +41,19 @@ pub(super) fn what_a_patch_says_of_a_template_is_what_runs(lab: &Lab) -> anyhow:
     ensure!(reduce.len() == 1, "the reduce has its queue's label");
     Ok(())
 }
+
+/// Two corpora in two namespaces of one cluster, at the same time: neither knows of the other.
+pub(super) fn two_namespaces_run_side_by_side(lab: &Lab) -> anyhow::Result<()> {
+    let cases = ["beside-one", "beside-two"];
+    let namespaces = [lab.namespace(cases[0])?, lab.namespace(cases[1])?];
+    for (case, namespace) in cases.iter().zip(&namespaces) {
+        namespace.apply_overlay(&lab.settings(case, FAST), Some("once"))?;
+    }
+    for (case, namespace) in cases.iter().zip(&namespaces) {
+        namespace.completion_of("strata", LIMIT)?;
+        let jobs = ["map", "reduce"].map(|component| namespace.jobs(component).map(|jobs| jobs.len()));
+        ensure!(jobs.into_iter().collect::<anyhow::Result<Vec<_>>>()? == [1, 1], "Jobs of its own, and no other");
+        lab.check_objects(case, FAST)?;
+    }
+    Ok(())
+}

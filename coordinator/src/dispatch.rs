@@ -1,0 +1,104 @@
+//! A parsed command line → the function that does it, with the store, the launcher and the display that it works with.
+
+use std::sync::Arc;
+
+use strata_shared::exit::Failure;
+use strata_shared::metrics;
+use strata_shared::store::{Store, StoreError};
+
+use crate::command_line::{
+    Command, CoordinateCommand, EmbedCommand, MachineFlags, ReduceCommand, RunCommand, ShardCommand,
+};
+use crate::commands::{self, Context, Exclusive};
+use crate::configuration::Configured;
+use crate::display::Display;
+use crate::launch::{Launcher, Machine, Processes};
+
+/// What every command shares with whoever ends it.
+#[derive(Debug)]
+pub(crate) struct Means {
+    /// Where everything that is said goes.
+    pub(crate) display: Arc<Display>,
+    /// The workers of this machine.
+    pub(crate) processes: Arc<Processes>,
+    /// The store's lease.
+    pub(crate) exclusive: Arc<Exclusive>,
+}
+
+impl Means {
+    /// Begins with no worker and no lease.
+    pub(crate) fn new(display: Arc<Display>) -> Self {
+        Self { display, processes: Arc::default(), exclusive: Arc::default() }
+    }
+
+    /// Does what the command line says.
+    pub(crate) async fn dispatch(&self, configured: Configured) -> Result<(), Failure> {
+        match configured.command_line.command {
+            Command::Shard(flags) => self.shard(flags).await,
+            Command::Embed(flags) => self.embed(flags).await,
+            Command::Reduce(flags) => self.reduce(flags).await,
+            Command::Run(flags) => self.run(*flags).await,
+            Command::Coordinate(flags) => self.coordinate(*flags).await,
+            Command::Submit(flags) => commands::submit(*flags, configured.passed_on, &self.display).await,
+            Command::Watch(flags) => commands::watch(flags, &self.display).await,
+            Command::Cancel(flags) => commands::cancel(flags).await,
+            Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
+            Command::Status(flags) => commands::status(&self.open(&flags.store.store)?, flags.json).await,
+            Command::Report(flags) => commands::report(&self.open(&flags.store.store)?, &flags.report).await,
+            Command::Config => commands::config(&configured.values),
+        }
+    }
+
+    async fn shard(&self, flags: ShardCommand) -> Result<(), Failure> {
+        let ShardCommand { store, lease, shard } = flags;
+        let launcher = Launcher::Machine(self.machine(MachineFlags::default()));
+        let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
+        commands::shard(&context, lease, shard).await
+    }
+
+    async fn embed(&self, flags: EmbedCommand) -> Result<(), Failure> {
+        let machine = self.machine(flags.machine).embedding(&flags.embed);
+        let context = self.open_on(&flags.store.store, machine)?;
+        commands::embed(&context, flags.lease, &flags.embed.model).await
+    }
+
+    async fn reduce(&self, flags: ReduceCommand) -> Result<(), Failure> {
+        let context = self.open_on(&flags.store.store, self.machine(flags.machine))?;
+        commands::reduce(&context, &flags.reduce).await
+    }
+
+    async fn run(&self, flags: RunCommand) -> Result<(), Failure> {
+        let RunCommand { store, lease, shard, embed, reduce, machine } = flags;
+        let launcher = Launcher::Machine(self.machine(machine).embedding(&embed));
+        let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
+        commands::run(&context, lease, Some(shard), &embed.model, &reduce).await
+    }
+
+    async fn coordinate(&self, flags: CoordinateCommand) -> Result<(), Failure> {
+        let CoordinateCommand { store, lease, shard, model, reduce, jobs, place, metrics } = flags;
+        if let Some(address) = metrics {
+            metrics::serve(address, "strata").await;
+        }
+        let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
+        let context = self.context(Store::open(&store.store)?, &store.store, launcher);
+        commands::coordinate(&context, lease, shard, &model, &reduce).await
+    }
+
+    fn machine(&self, flags: MachineFlags) -> Machine {
+        Machine::new(Arc::clone(&self.processes), flags)
+    }
+
+    /// Opens a store whose corpus is only looked at.
+    fn open(&self, url: &str) -> Result<Context, StoreError> {
+        self.open_on(url, self.machine(MachineFlags::default()))
+    }
+
+    fn open_on(&self, url: &str, machine: Machine) -> Result<Context, StoreError> {
+        Ok(self.context(Store::open(url)?, url, Launcher::Machine(machine)))
+    }
+
+    fn context(&self, store: Store, url: &str, launcher: Launcher) -> Context {
+        let (display, exclusive) = (Arc::clone(&self.display), Arc::clone(&self.exclusive));
+        Context { store, url: url.to_owned(), display, launcher, exclusive }
+    }
+}
