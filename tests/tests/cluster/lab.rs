@@ -34,6 +34,7 @@ pub(crate) struct Lab {
     expected: RefCell<BTreeMap<&'static str, Objects>>,
     onnxruntime: PathBuf,
     node_is_stopped: Cell<bool>,
+    num_attempts: Cell<usize>,
     pub(crate) cluster: Cluster,
     folder: TempDir,
 }
@@ -53,8 +54,9 @@ impl Lab {
         let folder = tempfile::tempdir()?;
         cluster.load(&cluster::assemble(folder.path(), &installed.onnxruntime)?)?;
         let minio = RefCell::new(ClusterMinio::start(&cluster, minio, folder.path())?);
-        let (expected, node_is_stopped, onnxruntime) = (RefCell::default(), Cell::new(false), installed.onnxruntime);
-        let lab = Self { minio, expected, onnxruntime, node_is_stopped, cluster, folder };
+        let (expected, node_is_stopped, num_attempts) = (RefCell::default(), Cell::new(false), Cell::new(0));
+        let onnxruntime = installed.onnxruntime;
+        let lab = Self { minio, expected, onnxruntime, node_is_stopped, num_attempts, cluster, folder };
         lab.fill_bucket()?;
         Ok(Some(lab))
     }
@@ -78,9 +80,19 @@ impl Lab {
         Ok(input)
     }
 
+    /// Lets what follows begin in stores and namespaces that nothing has touched.
+    pub(crate) fn attempt(&self) {
+        self.num_attempts.set(self.num_attempts.get() + 1);
+    }
+
+    /// The store of a case, in the bucket.
+    fn store(&self, case: &str) -> String {
+        format!("{case}-{}", self.num_attempts.get())
+    }
+
     /// Makes a namespace for a case.
     pub(crate) fn namespace(&self, case: &str) -> anyhow::Result<Namespace<'_>> {
-        self.namespace_called(&format!("strata-{case}"))
+        self.namespace_called(&format!("strata-{}", self.store(case)))
     }
 
     /// Makes a namespace of this very name.
@@ -92,7 +104,7 @@ impl Lab {
     pub(crate) fn settings(&self, case: &str, model: &str) -> Settings {
         let input = input_url(DOCUMENTS);
         let model = s3_server::url(&format!("shared/models/{model}"));
-        let settings = Settings::new(&self.minio.borrow(), &s3_server::url(case), &input, &model);
+        let settings = Settings::new(&self.minio.borrow(), &s3_server::url(&self.store(case)), &input, &model);
         PARAMETERS.iter().fold(settings, |settings, (name, value)| settings.with(&format!("STRATA_{name}"), value))
     }
 
@@ -108,7 +120,7 @@ impl Lab {
     pub(crate) fn submit(&self, case: &str, model: &str, namespace: &Namespace<'_>) -> anyhow::Result<Command> {
         let minio = self.minio.borrow();
         let mut command = self.cluster.exec_built("strata")?;
-        command.args(["submit", &input_url(DOCUMENTS), "--store", &s3_server::url(case)]);
+        command.args(["submit", &input_url(DOCUMENTS), "--store", &s3_server::url(&self.store(case))]);
         command.args(["--model", &s3_server::url(&format!("shared/models/{model}"))]);
         command.args(["--image", IMAGE, "--namespace", &namespace.name]);
         command.args(
@@ -126,7 +138,7 @@ impl Lab {
 
     /// Returns the shards whose vectors are in the store of a case.
     pub(crate) fn vector_shards(&self, case: &str) -> anyhow::Result<Vec<usize>> {
-        let found = self.minio.borrow().digests(&self.cluster, case)?;
+        let found = self.minio.borrow().digests(&self.cluster, &self.store(case))?;
         let number = |key: &String| {
             key.strip_prefix("vectors/")?.split_once("/shard_")?.1.strip_suffix(".parquet")?.parse().ok()
         };
@@ -136,7 +148,7 @@ impl Lab {
     /// Returns what the newest number of the lease says in the store of a case.
     pub(crate) fn lease(&self, case: &str) -> anyhow::Result<Value> {
         let folder = tempfile::tempdir()?;
-        self.minio.borrow().download(&self.cluster, case, folder.path())?;
+        self.minio.borrow().download(&self.cluster, &self.store(case), folder.path())?;
         let numbers = std::fs::read_dir(folder.path().join("lease"))?.map(|number| Ok(number?.path()));
         let newest =
             numbers.collect::<std::io::Result<Vec<_>>>()?.into_iter().max().context("the store has a lease")?;
@@ -160,7 +172,7 @@ impl Lab {
     }
 
     fn compare(&self, case: &str, expected: &Objects) -> anyhow::Result<()> {
-        let mut found = self.minio.borrow().digests(&self.cluster, case)?;
+        let mut found = self.minio.borrow().digests(&self.cluster, &self.store(case))?;
         found.retain(|key, _| !TRACES.iter().any(|trace| key.starts_with(trace)));
         let differences = objects::differences(expected, &found);
         ensure!(differences.is_empty(), "the objects are not a local run's:\n{}", differences.join("\n"));
@@ -198,7 +210,7 @@ impl Lab {
     pub(crate) fn shard_on(&self, case: &str) -> anyhow::Result<()> {
         let minio = self.minio.borrow();
         let mut command = self.cluster.exec_built("strata")?;
-        command.arg("shard").arg(self.write_input(DOCUMENTS)?).args(["--store", &s3_server::url(case)]);
+        command.arg("shard").arg(self.write_input(DOCUMENTS)?).args(["--store", &s3_server::url(&self.store(case))]);
         command.envs(PARAMETERS.iter().take(2).map(|(name, value)| (format!("STRATA_{name}"), value)));
         cluster::run(command.envs(minio.environment())).map(drop)
     }
@@ -207,14 +219,14 @@ impl Lab {
     pub(crate) fn replace(&self, case: &str, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> anyhow::Result<Vec<u8>> {
         let (minio, folder) = (self.minio.borrow(), tempfile::tempdir()?);
         let (there, changed) = (folder.path().join("there"), folder.path().join("changed"));
-        minio.download(&self.cluster, case, &there)?;
+        minio.download(&self.cluster, &self.store(case), &there)?;
         let was = std::fs::read(there.join(key))?;
         let mut bytes = was.clone();
         change(&mut bytes);
         let place = changed.join(key);
         std::fs::create_dir_all(place.parent().context("a key has a folder")?)?;
         std::fs::write(place, bytes)?;
-        minio.upload(&self.cluster, &changed, case)?;
+        minio.upload(&self.cluster, &changed, &self.store(case))?;
         Ok(was)
     }
 
@@ -222,7 +234,7 @@ impl Lab {
     pub(crate) fn check_secrecy(&self, case: &str, namespace: &Namespace<'_>) -> anyhow::Result<()> {
         let minio = self.minio.borrow();
         let folder = tempfile::tempdir()?;
-        minio.download(&self.cluster, case, folder.path())?;
+        minio.download(&self.cluster, &self.store(case), folder.path())?;
         let secret = &minio.credentials().secret_key;
         let mut command = Command::new("grep");
         let found =
