@@ -83,7 +83,8 @@ sample() {
     while sleep 0.1; do
         for process in $(grep -ls kubepods /proc/[0-9]*/cgroup 2>/dev/null); do
             process=${process%/cgroup}
-            name=$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) || continue
+            # It may have ended meanwhile.
+            name=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
             [[ $name == /usr/local/bin/* ]] || continue
             echo "${name%% *} $(awk '/^VmHWM/ { print $2 }' "$process/status" 2>/dev/null)" >>"$folder/memory"
         done
