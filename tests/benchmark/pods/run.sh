@@ -31,7 +31,7 @@ kube() {
 
 clean() {
     [[ -z ${sampler:-} ]] || kill "$sampler" 2>/dev/null || true
-    [[ -z ${server:-} ]] || kill "$server" 2>/dev/null || true
+    [[ -z ${server:-} ]] || kill -- "-$server" 2>/dev/null || true
     "$STRATA_TEST_CLUSTER" down
     [[ ! -e $quota ]] || rmdir "$(cat "$quota")" 2>/dev/null || true
     rm -rf "$folder"
@@ -55,8 +55,9 @@ make_quota() {
 
 start_server() {
     mkdir -p "$folder/data/strata-benchmark"
+    # A group of its own, so that the server ends with what has started it.
     MINIO_ROOT_USER=$AWS_ACCESS_KEY_ID MINIO_ROOT_PASSWORD=$AWS_SECRET_ACCESS_KEY MINIO_BROWSER=off MINIO_UPDATE=off \
-        inside "$minio" server --quiet --address "$address:9000" "$folder/data" >"$folder/minio.log" 2>&1 &
+        setsid "$STRATA_TEST_CLUSTER" exec "$minio" server --quiet --address "$address:9000" "$folder/data" >"$folder/minio.log" 2>&1 &
     server=$!
     for _ in {1..100}; do
         ! inside curl -sf "$AWS_ENDPOINT_URL/minio/health/ready" || return 0
@@ -82,7 +83,8 @@ sample() {
     while sleep 0.1; do
         for process in $(grep -ls kubepods /proc/[0-9]*/cgroup 2>/dev/null); do
             process=${process%/cgroup}
-            name=$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) || continue
+            # It may have ended meanwhile.
+            name=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) || continue
             [[ $name == /usr/local/bin/* ]] || continue
             echo "${name%% *} $(awk '/^VmHWM/ { print $2 }' "$process/status" 2>/dev/null)" >>"$folder/memory"
         done
@@ -109,11 +111,11 @@ configMapGenerator:
 patches:
   # Requests of a small node; the limits are those of k8s/base, but for the map's processors.
   - target: {kind: Job, name: ^strata$}
-    patch: '[{op: replace, path: /spec/template/spec/containers/0/resources/requests, value: {cpu: 50m, memory: 64Mi}}]'
+    patch: '[{"op": "replace", "path": "/spec/template/spec/containers/0/resources/requests", "value": {"cpu": "50m", "memory": "64Mi"}}]'
   - target: {kind: CronJob, name: ^strata-(map|reduce)$}
-    patch: '[{op: replace, path: /spec/jobTemplate/spec/template/spec/containers/0/resources/requests, value: {cpu: 50m, memory: 64Mi}}]'
+    patch: '[{"op": "replace", "path": "/spec/jobTemplate/spec/template/spec/containers/0/resources/requests", "value": {"cpu": "50m", "memory": "64Mi"}}]'
   - target: {kind: CronJob, name: ^strata-map$}
-    patch: '[{op: replace, path: /spec/jobTemplate/spec/template/spec/containers/0/resources/limits/cpu, value: "$processors"}]'
+    patch: '[{"op": "replace", "path": "/spec/jobTemplate/spec/template/spec/containers/0/resources/limits/cpu", "value": "$processors"}]'
 YAML
 }
 

@@ -17,7 +17,7 @@ pub(super) fn a_poisoned_shard_fails_alone_and_mended_is_done_alone(lab: &Lab) -
     let case = "poisoned";
     let namespace = lab.namespace(case)?;
     lab.shard_on(case)?;
-    let whole = lab.replace(case, POISONED, damage)?;
+    let whole = lab.replace(case, POISONED, |bytes| damage(bytes))?;
     namespace.apply_overlay(&lab.settings(case, FAST), Some("once"))?;
     ends_with_bad_data(&namespace)?;
     let map = only(namespace.jobs("map")?)?;
@@ -36,7 +36,7 @@ pub(super) fn a_poisoned_shard_among_several_of_a_pod_leaves_the_others_done(lab
     let case = "several";
     let namespace = lab.namespace(case)?;
     lab.shard_on(case)?;
-    let whole = lab.replace(case, POISONED, damage)?;
+    let whole = lab.replace(case, POISONED, |bytes| damage(bytes))?;
     let settings = lab.settings(case, FAST).with("STRATA_SHARDS_PER_POD", "4");
     namespace.apply_overlay(&settings, Some("once"))?;
     ends_with_bad_data(&namespace)?;
@@ -52,7 +52,7 @@ pub(super) fn a_poisoned_shard_among_several_of_a_pod_leaves_the_others_done(lab
 }
 
 /// Changes one byte and not the size, as a disk does that forgets: whoever reads the shard finds it, and nobody who only lists it.
-fn damage(bytes: &mut Vec<u8>) {
+fn damage(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
 }
