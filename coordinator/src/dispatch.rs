@@ -34,7 +34,7 @@ impl Means {
     /// Does what the command line says.
     pub(crate) async fn dispatch(&self, configured: Configured) -> Result<(), Failure> {
         match configured.command_line.command {
-            Command::Shard(flags) => self.shard(flags).await,
+            Command::Shard(flags) => Box::pin(self.shard(flags)).await,
             Command::Embed(flags) => self.embed(flags).await,
             Command::Reduce(flags) => self.reduce(flags).await,
             Command::Run(flags) => self.run(*flags).await,
