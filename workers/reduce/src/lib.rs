@@ -60,9 +60,12 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
         return Ok(run);
     }
     let corpus = corpus.open_shards().await?;
-    let place = memory::place(&config, &corpus)?;
+    let room = memory::room(&config, &corpus)?;
+    if room.is_plenty {
+        memory::keep_what_is_freed();
+    }
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
-    let mut stages = Stages::begin(&config, &corpus, &run, place).await?;
+    let mut stages = Stages::begin(&config, &corpus, &run, room.place).await?;
     let mut clustering = stages.cluster().await?;
     let (labelling, labelled) = stages.label(&mut clustering).await?;
     let concluded = stages.conclude(labelling, &labelled).await?;
