@@ -48,21 +48,23 @@ fn generate(folder: &Path) -> u64 {
     Archive::new(plan).unwrap().write(&store, runtime.handle()).unwrap().undated
 }
 
-fn worker(folder: &Path, memory: &str) -> Command {
+fn worker(folder: &Path, memory: &str, flags: &[&str]) -> Command {
     let mut command = binaries::command("reduce-worker").unwrap();
     command.arg("--store").arg(folder).args(["--run", RUN, "--memory", memory, "--clusters", &CLUSTERS.to_string()]);
+    command.args(flags);
     command
 }
 
-fn reduce(folder: &Path) {
-    let least = least_memory(worker(folder, "1MiB")).unwrap();
-    assert!(least << 20 <= MOST_BYTES, "{least} MiB");
+/// Reduces within the least that the program says it needs, and returns that in bytes.
+fn reduce(folder: &Path, flags: &[&str]) -> u64 {
+    let least = least_memory(worker(folder, "1MiB", flags)).unwrap();
     let limit = Limit::new(least << 20);
     eprintln!("kept to {least} MiB by {limit}");
-    let end = limit.run(worker(folder, &format!("{least}MiB")), PATIENCE).unwrap();
+    let end = limit.run(worker(folder, &format!("{least}MiB"), flags), PATIENCE).unwrap();
     let peak = end.peak_bytes.map_or("unknown".into(), |bytes| format!("{} MiB", bytes >> 20));
     assert!(end.is_within, "took more than it may: a peak of {peak}\n{}", end.output);
     eprintln!("resident at most: {peak}");
+    least << 20
 }
 
 fn read(folder: &Path) -> Found {
@@ -112,10 +114,20 @@ fn cosine(found: &Found, row: usize, other: usize) -> f64 {
 fn documents_are_reduced_within_the_memory_that_is_said_to_suffice() {
     let folder = tempfile::tempdir().unwrap();
     let undated = generate(folder.path());
-    reduce(folder.path());
+    assert!(reduce(folder.path(), &[]) <= MOST_BYTES);
     let found = read(folder.path());
     assert_all_counted(&found, undated);
     assert_the_loneliest_are_listed(&found);
+}
+
+#[test]
+fn indexes_that_faiss_builds_stay_within_what_they_are_said_to_take() {
+    let folder = tempfile::tempdir().unwrap();
+    generate(folder.path());
+    for factory in ["Flat", "IVF100,Flat", "HNSW8"] {
+        eprintln!("{factory}:");
+        reduce(folder.path(), &["--force", "--index", factory]);
+    }
 }
 
 /// The cgroup where there can be one, and the watch that takes its place elsewhere.

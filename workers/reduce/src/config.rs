@@ -180,6 +180,12 @@ pub enum ReduceError {
         /// The row's place in it.
         row: usize,
     },
+    /// Rows are counted by 32 bits.
+    #[error("the corpus has {found} documents, a reduce takes at most {}", u32::MAX)]
+    Rows {
+        /// Its documents.
+        found: usize,
+    },
     /// More memory is needed than was allowed.
     #[error("--memory: found {found} MiB (by flag, default or control group), this corpus needs {needed} MiB")]
     Memory {
@@ -241,6 +247,7 @@ impl Classify for ReduceError {
             | Self::Taken { .. }
             | Self::NoVectors { .. }
             | Self::SeveralModels { .. }
+            | Self::Rows { .. }
             | Self::Memory { .. } => Exit::Configuration,
             Self::MissingShards { .. }
             | Self::FinishedMeanwhile { .. }

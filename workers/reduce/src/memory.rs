@@ -182,9 +182,13 @@ pub struct Room {
 /// Decides what the limit leaves room for.
 ///
 /// # Errors
-/// [`ReduceError::Memory`] with the figure that would do, [`ReduceError::ScratchSpace`] where the folder has too little room.
+/// [`ReduceError::Memory`] with the figure that would do, [`ReduceError::ScratchSpace`] where the folder has too little room,
+/// [`ReduceError::Rows`] for more rows than are ever counted.
 pub fn room(config: &Config, corpus: &Corpus) -> Result<Room, Failure> {
     let extent = Extent::of(config, corpus);
+    if u32::try_from(extent.num_rows).is_err() {
+        return Err(ReduceError::Rows { found: extent.num_rows }.into());
+    }
     let plan = config.index_plan(extent.num_rows, extent.dim, extent.clusters)?;
     let needs = Needs::of(&extent, &plan);
     let limit = config.memory_bytes;

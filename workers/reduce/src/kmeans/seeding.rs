@@ -100,15 +100,20 @@ impl Trial {
     /// Adds a candidate to the chosen rows: only rows that lie nearer to it than to those before change anything.
     fn choose(&mut self, candidate: usize, place: u32, nearest: &mut [Nearest]) {
         let num_rows = nearest.len();
-        for (row, nearest) in nearest.iter_mut().enumerate() {
-            let squared_distance = self.distances[candidate * num_rows + row];
+        let distances = &self.distances[candidate * num_rows..][..num_rows];
+        let mut nearer = Vec::new();
+        for (row, (nearest, &squared_distance)) in nearest.iter_mut().zip(distances).enumerate() {
             if squared_distance < nearest.squared_distance {
                 *nearest = Nearest { squared_distance, place };
-                for (distances, sum) in self.distances.chunks_exact_mut(num_rows).zip(&mut self.sums) {
-                    let lower = distances[row].min(squared_distance);
-                    *sum -= f64::from(distances[row] - lower);
-                    distances[row] = lower;
-                }
+                nearer.push((row, squared_distance));
+            }
+        }
+        // Candidate by candidate: row by row, half of the seeding was waiting for memory.
+        for (distances, sum) in self.distances.chunks_exact_mut(num_rows).zip(&mut self.sums) {
+            for &(row, squared_distance) in &nearer {
+                let lower = distances[row].min(squared_distance);
+                *sum -= f64::from(distances[row] - lower);
+                distances[row] = lower;
             }
         }
     }
