@@ -27,9 +27,9 @@ const MAX_CHOICES: usize = 64;
 
 /// Candidates for each centroid chosen out of a draw of several, which also compete with the others' candidates.
 ///
-/// With 400 clusters of 35,709 abstracts, 2, 3 and 4 ended at inertias of 16,488, 16,465 and 16,469 (means of six seeds);
-/// choosing one of 7 at a time, as published, at 16,470, and took seven times as long to choose.
-const TRIALS_OF_SEVERAL: usize = 3;
+/// With 400 clusters of 35,709 abstracts and 20 rows a cluster, 2 and 3 ended at inertias of 16,477 and 16,473 (medians of six
+/// seeds); choosing one of 7 at a time, as published, takes seven times as long as choosing of 3 and ended no lower.
+const TRIALS_OF_SEVERAL: usize = 2;
 
 /// Independent sums in [`sum`], enough to hide the latency of an addition.
 const LANES: usize = 8;
@@ -62,16 +62,11 @@ fn choose_rows(rows: ArrayView2<'_, f32>, clusters: usize, seed: u64) -> Seeding
 struct Seeding<'a> {
     rows: ArrayView2<'a, f32>,
     squared_norms: Vec<f32>,
-    nearest: Vec<Nearest>,
+    /// The squared distance of each row to the nearest chosen one.
+    nearest: Vec<f32>,
+    /// The place of that among the chosen.
+    places: Vec<u32>,
     chosen: Vec<usize>,
-}
-
-/// The chosen row that lies nearest to a row.
-#[derive(Clone, Copy)]
-struct Nearest {
-    squared_distance: f32,
-    /// Its place among the chosen.
-    place: u32,
 }
 
 /// Squared distances of a chunk of rows to the nearest of chosen rows and one candidate, for each candidate.
@@ -84,12 +79,12 @@ struct Trial {
 
 impl Trial {
     /// Takes products of candidates with rows, the squared norms of both, and what is nearest to the rows so far.
-    fn new(products: Array2<f32>, candidate_norms: &[f32], row_norms: &[f32], nearest: &[Nearest]) -> Self {
+    fn new(products: Array2<f32>, candidate_norms: &[f32], row_norms: &[f32], nearest: &[f32]) -> Self {
         let (mut distances, _) = products.into_raw_vec_and_offset();
         let candidates = distances.chunks_exact_mut(row_norms.len()).zip(candidate_norms);
         let lowered = candidates.map(|(distances, norm)| {
             for ((value, row_norm), nearest) in distances.iter_mut().zip(row_norms).zip(nearest) {
-                *value = (row_norm - 2.0 * *value + norm).max(0.0).min(nearest.squared_distance);
+                *value = (row_norm - 2.0 * *value + norm).max(0.0).min(*nearest);
             }
             sum(distances)
         });
@@ -97,14 +92,15 @@ impl Trial {
         Self { distances, sums }
     }
 
-    /// Adds a candidate to the chosen rows: only rows that lie nearer to it than to those before change anything.
-    fn choose(&mut self, candidate: usize, place: u32, nearest: &mut [Nearest]) {
+    /// Adds a candidate to the chosen rows, at `place`: only rows that lie nearer to it than to those before change anything.
+    fn choose(&mut self, candidate: usize, place: u32, nearest: &mut [f32], places: &mut [u32]) {
         let num_rows = nearest.len();
         let distances = &self.distances[candidate * num_rows..][..num_rows];
         let mut nearer = Vec::new();
         for (row, (nearest, &squared_distance)) in nearest.iter_mut().zip(distances).enumerate() {
-            if squared_distance < nearest.squared_distance {
-                *nearest = Nearest { squared_distance, place };
+            if squared_distance < *nearest {
+                *nearest = squared_distance;
+                places[row] = place;
                 nearer.push((row, squared_distance));
             }
         }
@@ -133,8 +129,8 @@ impl<'a> Seeding<'a> {
     /// Starts from one row.
     fn new(rows: ArrayView2<'a, f32>, first: usize) -> Self {
         let squared_norms = squared_norms(rows).into_iter().map(|norm| norm as f32).collect();
-        let nearest = vec![Nearest { squared_distance: f32::INFINITY, place: 0 }; rows.nrows()];
-        let mut seeding = Self { rows, squared_norms, nearest, chosen: Vec::new() };
+        let (nearest, places) = (vec![f32::INFINITY; rows.nrows()], vec![0; rows.nrows()]);
+        let mut seeding = Self { rows, squared_norms, nearest, places, chosen: Vec::new() };
         seeding.take_best(&[first], 1);
         seeding
     }
@@ -147,8 +143,8 @@ impl<'a> Seeding<'a> {
         let cumulative: Vec<f64> = self
             .nearest
             .iter()
-            .map(|nearest| {
-                total += f64::from(nearest.squared_distance);
+            .map(|&distance| {
+                total += f64::from(distance);
                 total
             })
             .collect();
@@ -171,8 +167,7 @@ impl<'a> Seeding<'a> {
         for _ in 0..choices {
             let Some(candidate) = next else { return };
             self.take(candidates[candidate], candidate, &mut trials);
-            let distant =
-                (0..candidates.len()).filter(|&candidate| self.nearest[candidates[candidate]].squared_distance > 0.0);
+            let distant = (0..candidates.len()).filter(|&candidate| self.nearest[candidates[candidate]] > 0.0);
             next = best(&trials, distant);
         }
     }
@@ -183,8 +178,10 @@ impl<'a> Seeding<'a> {
         let Trial { distances, sums } = &mut trials[row / CHUNK_ROWS];
         let num_rows = distances.len() / sums.len();
         distances[candidate * num_rows + row % CHUNK_ROWS] = 0.0;
-        let (place, chunks) = (self.chosen.len() as u32, self.nearest.par_chunks_mut(CHUNK_ROWS));
-        trials.par_iter_mut().zip(chunks).for_each(|(trial, nearest)| trial.choose(candidate, place, nearest));
+        let place = self.chosen.len() as u32;
+        let nearest = self.nearest.par_chunks_mut(CHUNK_ROWS).zip(self.places.par_chunks_mut(CHUNK_ROWS));
+        let chunks = trials.par_iter_mut().zip(nearest);
+        chunks.for_each(|(trial, (nearest, places))| trial.choose(candidate, place, nearest, places));
         self.chosen.push(row);
     }
 
@@ -205,7 +202,7 @@ impl<'a> Seeding<'a> {
 
     /// Returns the mean of the rows nearest to each chosen row, which is its own where it equals one chosen before.
     fn means(&self) -> Array2<f32> {
-        let places = self.nearest.iter().map(|nearest| nearest.place).enumerate();
+        let places = self.places.iter().copied().enumerate();
         let members = Members::new(places, self.chosen.len());
         let mut means = self.rows.select(Axis(0), &self.chosen);
         means.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(place, mut mean)| {
