@@ -4,6 +4,7 @@ mod coordinate;
 mod describe;
 mod embed;
 mod exclusive;
+mod foretell;
 mod page_file;
 mod reduce;
 mod status;
