@@ -430,6 +430,18 @@ mod tests {
     use super::*;
     use crate::launch::kubernetes::fake;
 
+    fn follower<'a>(cluster: &'a Cluster, log: LogLines, display: &'a Display) -> Follower<'a> {
+        Follower {
+            cluster,
+            job: "j",
+            stage: "map",
+            container: "worker",
+            log,
+            subject: &|index| format!("index {index}"),
+            display,
+        }
+    }
+
     fn refused(code: u16) -> watcher::Error {
         let status = kube::core::Status { code, message: "no".into(), ..kube::core::Status::default() };
         watcher::Error::WatchStartFailed(kube::Error::Api(Box::new(status)))
@@ -440,15 +452,7 @@ mod tests {
         let job = r#"{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"},"code":401,"status":{}}"#;
         let cluster = fake::cluster(move |_| (answer, job.to_owned())).await;
         let display = Display::new(LogFormat::Json);
-        let follower = Follower {
-            cluster: &cluster,
-            job: "j",
-            stage: "map",
-            container: "worker",
-            log: LogLines::OfFailedPods,
-            subject: &|_| String::new(),
-            display: &display,
-        };
+        let follower = follower(&cluster, LogLines::OfFailedPods, &display);
         let (mut hearing, start) = (Hearing { has_heard, ..Hearing::default() }, Instant::now());
         for seconds in (0..900).step_by(30) {
             let now = start + Duration::from_secs(seconds);
@@ -471,5 +475,19 @@ mod tests {
     #[tokio::test]
     async fn a_watch_that_keeps_breaking_off_is_not_given_up_while_the_job_is_answered() {
         assert!(refused_for_long(503, 200, true).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_coordinator_in_anothers_place_goes_on_with_the_same_bars() {
+        let cluster = fake::cluster(|_| (200, String::new())).await;
+        let display = Display::new(LogFormat::Plain);
+        let follower = follower(&cluster, LogLines::Everything, &display);
+        for (pod, done) in [("strata-1-a", 10), ("strata-1-b", 40)] {
+            let line = format!(
+                r#"{{"level":"INFO","target":"{PROGRESS}","message":"","stage":"map","done":{done},"total":100,"unit":"documents"}}"#
+            );
+            follower.show(pod, &line, false);
+        }
+        assert_eq!(display.sums("map"), Some((40, 100)));
     }
 }
