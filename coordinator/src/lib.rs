@@ -83,13 +83,14 @@ async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Re
         done = &mut work => Some(done),
         () = interruptions.asked() => None,
     };
-    let done = match finished {
-        Some(done) => done,
+    let done = if let Some(done) = finished {
+        done
+    } else {
         // Jobs of a cluster go on: whoever coordinates them next joins them.
-        None => tokio::select! {
+        tokio::select! {
             done = &mut work => done.map_err(|_| Failure::new(Exit::Retry, interrupted)),
             () = means.processes.end(interruptions.insisted()) => Err(Failure::new(Exit::Retry, interrupted)),
-        },
+        }
     };
     drop(work);
     let tidied = async {
