@@ -1,6 +1,6 @@
 //! A parsed command line → the function that does it, with the store, the launcher and the display that it works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use strata_shared::exit::Failure;
 use strata_shared::metrics;
@@ -23,12 +23,21 @@ pub(crate) struct Means {
     pub(crate) processes: Arc<Processes>,
     /// The store's lease.
     pub(crate) exclusive: Arc<Exclusive>,
+    /// The store that the command works on, once it has opened one.
+    store: OnceLock<Store>,
 }
 
 impl Means {
     /// Begins with no worker and no lease.
     pub(crate) fn new(display: Arc<Display>) -> Self {
-        Self { display, processes: Arc::default(), exclusive: Arc::default() }
+        Self { display, processes: Arc::default(), exclusive: Arc::default(), store: OnceLock::new() }
+    }
+
+    /// Waits until uploads that the work has left halfway are ended in the store, which would keep their parts.
+    pub(crate) async fn uploads_ended(&self) {
+        if let Some(store) = self.store.get() {
+            store.uploads_ended().await;
+        }
     }
 
     /// Does what the command line says.
@@ -98,6 +107,7 @@ impl Means {
     }
 
     fn context(&self, store: Store, url: &str, launcher: Launcher) -> Context {
+        let store = self.store.get_or_init(|| store).clone();
         let (display, exclusive) = (Arc::clone(&self.display), Arc::clone(&self.exclusive));
         Context { store, url: url.to_owned(), display, launcher, exclusive }
     }

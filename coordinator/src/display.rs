@@ -149,6 +149,12 @@ impl Display {
         self.lock().values().filter_map(|stage| stage.bar.as_ref()).for_each(ProgressBar::abandon);
     }
 
+    /// Returns how much of a stage is done, of how much.
+    #[cfg(test)]
+    pub(crate) fn sums(&self, stage: &str) -> Option<(u64, u64)> {
+        self.lock().get(stage).map(Stage::sums)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Stage>> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -16,7 +16,6 @@ pub mod shard;
 pub mod submit;
 pub mod watch;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use strata_shared::exit::{Exit, Failure};
 use strata_shared::signals::Interruptions;
 use strata_shared::termination;
 
+use command_line::Command;
 use configuration::Configured;
 use dispatch::Means;
 use display::Display;
@@ -57,6 +57,9 @@ fn was_told_by_a_worker(failure: &Failure) -> bool {
     matches!(failure.downcast_ref(), Some(LaunchError::Ended { .. }))
 }
 
+/// How long uploads that the work has left halfway may take to be ended in the store.
+const UPLOADS: Duration = Duration::from_secs(5);
+
 /// How long threads that the work has left may take to remove their temporary files.
 const TIDYING: Duration = Duration::from_secs(1);
 
@@ -69,24 +72,44 @@ fn execute(configured: Configured, display: &Arc<Display>) -> Result<(), Failure
     done
 }
 
-/// Does the work; asked to stop, ends the workers first, which are heard until they are gone.
+/// Does the work; asked to stop, ends the workers first, which are heard until they are gone, then the uploads and the lease.
 async fn until_interrupted(configured: Configured, display: &Arc<Display>) -> Result<(), Failure> {
     let mut interruptions = Interruptions::listen().map_err(|error| Failure::new(Exit::Retry, error))?;
     let means = Means::new(Arc::clone(display));
-    let mut work = pin!(means.dispatch(configured));
-    tokio::select! {
-        done = &mut work => return done,
-        () = interruptions.asked() => {}
-    }
-    // Jobs of a cluster go on: whoever coordinates them next joins them.
-    let is_done = tokio::select! {
-        done = &mut work => done.is_ok(),
-        () = means.processes.end(interruptions.insisted()) => false,
+    let interrupted = parting_words(&configured.command_line.command);
+    // On the heap, to be dropped before this ends: only then is what it uploads left halfway.
+    let mut work = Box::pin(means.dispatch(configured));
+    let finished = tokio::select! {
+        done = &mut work => Some(done),
+        () = interruptions.asked() => None,
+    };
+    let done = if let Some(done) = finished {
+        done
+    } else {
+        // Jobs of a cluster go on: whoever coordinates them next joins them.
+        tokio::select! {
+            done = &mut work => done.map_err(|_| Failure::new(Exit::Retry, interrupted)),
+            () = means.processes.end(interruptions.insisted()) => Err(Failure::new(Exit::Retry, interrupted)),
+        }
+    };
+    drop(work);
+    let tidied = async {
+        let _ = tokio::time::timeout(UPLOADS, means.uploads_ended()).await;
+        means.exclusive.release().await;
     };
     tokio::select! {
-        () = means.exclusive.release() => {}
+        () = tidied => {}
         () = interruptions.insisted() => {}
     }
-    let interrupted = || Failure::new(Exit::Retry, "interrupted; the same command goes on from here");
-    if is_done { Ok(()) } else { Err(interrupted()) }
+    done
+}
+
+/// Returns what is left to be said when a command is asked to stop.
+const fn parting_words(command: &Command) -> &'static str {
+    match command {
+        Command::Submit(_) | Command::Watch(_) => {
+            "interrupted; what was submitted goes on in the cluster: `strata watch` looks at it again, `strata cancel` ends it"
+        }
+        _ => "interrupted; the same command goes on from here",
+    }
 }

@@ -59,6 +59,9 @@ pub struct ScheduleCommand {
     /// The time zone of that, such as Europe/Vienna [default: the cluster's own]
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
+    /// Take the place of a schedule that asks another question
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// `strata watch` and `strata cancel`.

@@ -1,6 +1,7 @@
 //! Work that writes what all commands of a store share → the same work under the store's lease.
 //!
-//! Invariant: whatever ends the work, the lease is given back; where it is lost, the work and its workers end at once.
+//! Invariant: whatever ends the work, the lease is given back; where it is lost, the work and its workers on this machine end at
+//! once. Jobs of a cluster go on by themselves: whoever coordinates the same store next waits for their end before anything else.
 //! Sharding, embedding and whole runs are exclusive. A reduce alone is not: it writes one run's folder, the same objects
 //! however often, so that several questions may be asked of one corpus at the same time.
 
@@ -47,7 +48,10 @@ pub(super) async fn exclusively<T>(
     let lease = Lease::take(context.store.clone(), holder, flags.patience(), Arc::new(ThisMachine)).await?;
     let lease = Arc::new(lease);
     *context.exclusive.held() = Some(Arc::clone(&lease));
-    let mut work = pin!(work);
+    let mut work = pin!(async {
+        context.launcher.await_others(&context.url, &context.display).await?;
+        work.await
+    });
     let done = tokio::select! {
         done = &mut work => done,
         lost = lease.lost() => {

@@ -4,6 +4,7 @@ mod coordinate;
 mod describe;
 mod embed;
 mod exclusive;
+mod foretell;
 mod page_file;
 mod reduce;
 mod status;
@@ -56,7 +57,7 @@ pub struct Context {
 /// What keeps the corpus from being whole.
 pub async fn shard(context: &Context, lease: LeaseFlags, flags: ShardFlags) -> Result<(), Failure> {
     flags.settings()?;
-    exclusive::exclusively(context, lease, "strata shard", make_shards(context, flags)).await
+    exclusive::exclusively(context, lease, "strata shard", Box::pin(make_shards(context, flags))).await
 }
 
 async fn make_shards(context: &Context, flags: ShardFlags) -> Result<(), Failure> {

@@ -1,19 +1,15 @@
 //! `strata submit`, `watch`, `cancel` and `schedule`: what there is to say to a cluster from outside of it.
 
-use strata_shared::exit::{Exit, Failure};
-use strata_shared::layout::{self, ModelName};
-use strata_shared::manifest::Manifest;
-use strata_shared::store::Store;
+use strata_shared::exit::Failure;
 
-use super::{print, status};
+use super::foretell::{Last, foretell};
 use crate::command_line::{ScheduleCommand, SubmissionCommand, SubmissionFlags, SubmitCommand};
 use crate::display::Display;
 use crate::launch::kubernetes::{Cluster, ClusterError, Follower, LogLines, default_namespace};
-use crate::plan::{EmbedPlan, Finding, Sharing};
-use crate::submit::{self, Begun, CONTAINER, Cost, Objects, Pods, Schedule};
+use crate::submit::{self, Applicant, Begun, CONTAINER, Objects, Pods, Schedule};
 
 /// The template of the coordinator.
-const COORDINATOR: &str = "strata";
+pub(super) const COORDINATOR: &str = "strata";
 
 /// `strata submit`: applies what it takes, starts a coordinator with `arguments` or joins it, and watches it to its end.
 ///
@@ -24,9 +20,8 @@ pub async fn submit(flags: SubmitCommand, arguments: Vec<String>, display: &Disp
     check(&question)?;
     if question.dry_run {
         let pods = pods(&question, offline_namespace(&question))?;
-        let objects = Objects::new(&pods);
-        let job = submit::job(&objects.coordinator, &pods.namespace, &submit::name(&pods, &arguments), &arguments)?;
-        return foretell(&question, objects, job).await;
+        let last = Last::Job { name: submit::name(&pods, &arguments), arguments };
+        return foretell(&question, &pods, last).await;
     }
     let cluster = Cluster::find(question.place.context.as_deref(), question.place.namespace.as_deref()).await?;
     let name = start(&cluster, &question, &arguments).await?;
@@ -37,8 +32,8 @@ pub async fn submit(flags: SubmitCommand, arguments: Vec<String>, display: &Disp
 async fn start(cluster: &Cluster, question: &SubmissionFlags, arguments: &[String]) -> Result<String, Failure> {
     let pods = pods(question, cluster.namespace().to_owned())?;
     let objects = Objects::new(&pods);
-    submit::apply(cluster, &objects.around).await?;
     let name = submit::name(&pods, arguments);
+    submit::apply(cluster, &objects.around, Applicant::Submission(&name)).await?;
     let template = submit::template_of_others(cluster, COORDINATOR).await?.unwrap_or(objects.coordinator);
     let job = submit::job(&template, cluster.namespace(), &name, arguments)?;
     let how = match submit::begin(cluster, &name, job).await? {
@@ -95,15 +90,15 @@ pub async fn cancel(flags: SubmissionCommand) -> Result<(), Failure> {
 /// `strata schedule`: lets a coordinator with `arguments` start again and again.
 ///
 /// # Errors
-/// As [`submit`], or a coordinator that somebody else has scheduled.
+/// As [`submit`], or a coordinator that somebody else has scheduled, or that asks another question.
 pub async fn schedule(flags: ScheduleCommand, arguments: Vec<String>) -> Result<(), Failure> {
-    let ScheduleCommand { question, cron, time_zone } = flags;
+    let ScheduleCommand { question, cron, time_zone, replace } = flags;
     check(&question)?;
     let schedule = Schedule { cron, time_zone };
     if question.dry_run {
-        let objects = Objects::new(&pods(&question, offline_namespace(&question))?);
-        let template = submit::scheduled(objects.coordinator.clone(), &schedule, &arguments);
-        return foretell(&question, objects, template).await;
+        let pods = pods(&question, offline_namespace(&question))?;
+        let template = submit::scheduled(Objects::new(&pods).coordinator, &schedule, &arguments);
+        return foretell(&question, &pods, Last::Schedule(template)).await;
     }
     let cluster = Cluster::find(question.place.context.as_deref(), question.place.namespace.as_deref()).await?;
     if submit::template_of_others(&cluster, COORDINATOR).await?.is_some() {
@@ -112,8 +107,8 @@ pub async fn schedule(flags: ScheduleCommand, arguments: Vec<String>) -> Result<
         return Err(ClusterError::Usage(reason.into()).into());
     }
     let objects = Objects::new(&pods(&question, cluster.namespace().to_owned())?);
-    submit::apply(&cluster, &objects.around).await?;
-    submit::apply(&cluster, &[submit::scheduled(objects.coordinator, &schedule, &arguments)]).await?;
+    let scheduled = submit::scheduled(objects.coordinator, &schedule, &arguments);
+    submit::apply_schedule(&cluster, &objects.around, &scheduled, replace).await?;
     let zone = schedule.time_zone.as_deref().unwrap_or("the cluster's time zone");
     tracing::info!("CronJob strata in namespace {} starts at {:?} in {zone}", cluster.namespace(), schedule.cron);
     Ok(())
@@ -137,59 +132,52 @@ fn check(question: &SubmissionFlags) -> Result<(), Failure> {
     submit::check_url("--store", &question.store.store)?;
     question.shard.inputs.iter().try_for_each(|input| submit::check_url("INPUT", input))?;
     if let Some(vectors) = &question.shard.vectors {
-        return Ok(submit::check_url("--vectors", &vectors.to_string_lossy())?);
+        submit::check_url("--vectors", &vectors.to_string_lossy())?;
     }
+    check_model(question, std::env::var("STRATA_MODEL").ok().as_deref())
+}
+
+/// Refuses a model that pods cannot open; `own` is the one that this machine's environment names.
+fn check_model(question: &SubmissionFlags, own: Option<&str>) -> Result<(), Failure> {
+    let refuse = |reason: String| Err(ClusterError::Usage(format!("--model: {reason}")).into());
     match question.model.model.as_deref() {
+        None if question.shard.vectors.is_some() => Ok(()),
+        None => refuse("is missing, expected a URL that pods can open".into()),
+        Some(model) if model.starts_with('/') && own == Some(model) && std::path::Path::new(model).exists() => {
+            refuse(format!(
+                "STRATA_MODEL names {model}, a folder of this machine; expected a URL that pods can open, or a folder of the image that is none here"
+            ))
+        }
         // A folder of the image, which the build has put there.
         Some(model) if model.starts_with('/') => Ok(()),
         Some(model) => Ok(submit::check_url("--model", model)?),
-        None => Err(ClusterError::Usage("--model: is missing, expected a URL that pods can open".into()).into()),
     }
 }
 
-/// Prints what would be applied, and says what it would cost.
-async fn foretell(question: &SubmissionFlags, objects: Objects, last: serde_json::Value) -> Result<(), Failure> {
-    let at_once = objects.pods_at_once();
-    let mut yaml = String::new();
-    for object in objects.around.iter().chain([&last]) {
-        let text = serde_saphyr::to_string(object).map_err(|error| Failure::new(Exit::Data, error))?;
-        yaml.push_str(&format!("---\n{text}"));
-    }
-    match cost(question, at_once).await {
-        Ok(Some(cost)) => tracing::info!("{}", cost.describe()),
-        Ok(None) => tracing::info!("the store holds no corpus yet: what it costs is known once the inputs are sharded"),
-        Err(failure) => tracing::warn!("{failure}: what it costs is not known from here"),
-    }
-    print(&yaml)
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
 
-/// Looks up what is left to embed.
-async fn cost(question: &SubmissionFlags, at_once: u64) -> Result<Option<Cost>, Failure> {
-    let store = Store::open(&question.store.store)?;
-    let Some((manifest, _)) = Manifest::read_if_present(&store).await? else { return Ok(None) };
-    let findings = match likely_model(&store, question).await? {
-        Some(model) => status::vectors(&store, &manifest, &model).await?,
-        None => vec![Finding::Missing; manifest.shards.len()],
-    };
-    let plan = EmbedPlan::new(Sharing::ShardsPerPod(question.jobs.shards_per_pod.get()), &findings);
-    let (shards, num_pods) = plan.map_or((Vec::new(), 0), |plan| (plan.shards, plan.num_tasks));
-    Ok(Some(Cost {
-        num_documents: shards.iter().map(|shard| manifest.shards[*shard].rows).sum(),
-        num_shards: shards.len() as u64,
-        num_pods: num_pods as u64,
-        at_once,
-        documents_per_second: question.documents_per_second,
-    }))
-}
+    use super::*;
+    use crate::command_line::{Command, CommandLine};
 
-/// Finds the vectors that are likely of the model that was named, without fetching it: those whose name begins as its folder's does.
-async fn likely_model(store: &Store, question: &SubmissionFlags) -> Result<Option<ModelName>, Failure> {
-    if let Some(name) = &question.shard.model_name {
-        return Ok(Some(name.clone()));
+    fn question(words: &str) -> SubmissionFlags {
+        let words = "strata submit s3://b/in --store s3://b/c --image i ".to_owned() + words;
+        let parsed = CommandLine::try_parse_from(words.split_whitespace()).expect("a command line");
+        let Command::Submit(command) = parsed.command else { panic!("another command") };
+        command.question
     }
-    let given = question.model.model.as_deref().unwrap_or_default().trim_end_matches('/');
-    let folder = format!("{}-", given.rsplit('/').next().unwrap_or_default());
-    let names = store.folders(&layout::vectors()).await?.into_iter().filter(|name| name.starts_with(&folder));
-    let mut models = names.filter_map(|name| name.parse().ok());
-    Ok(models.next().filter(|_| models.next().is_none()))
+
+    #[test]
+    fn a_model_is_one_that_pods_can_open_whether_or_not_vectors_are_brought() {
+        let check =
+            |words: &str, own: Option<&str>| check_model(&question(words), own).map_err(|error| error.to_string());
+        assert!(check("--model s3://b/m", None).is_ok() && check("--model /models/m", None).is_ok());
+        assert!(check("--model file:///m", None).is_err());
+        let brought = "--vectors s3://b/v.npy --model-name n";
+        assert!(check(&format!("{brought} --model file:///m"), None).is_err(), "it is passed on all the same");
+        let said = check("--model /", Some("/")).expect_err("a folder of this machine");
+        assert!(said.contains("STRATA_MODEL"), "{said}");
+        assert!(check("--model /models/m", Some("/models/m")).is_ok(), "there is no such folder here");
+    }
 }

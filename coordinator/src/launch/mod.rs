@@ -50,6 +50,17 @@ impl Launcher {
         }
     }
 
+    /// Waits for what other commands have left running on the store at `url`, which this one has for itself now.
+    ///
+    /// # Errors
+    /// What the cluster says.
+    pub async fn await_others(&self, url: &str, display: &Display) -> Result<(), Failure> {
+        match self {
+            Self::Machine(_) => Ok(()),
+            Self::Jobs(jobs) => Ok(jobs.await_others(url, display).await?),
+        }
+    }
+
     /// Returns who `command` is to the store: a process, or whichever pod of a Job goes on with it.
     #[must_use]
     pub fn holder(&self, command: &str) -> Holder {

@@ -1,5 +1,9 @@
 //! Coordinators' Jobs: begun or joined, found again, ended.
+//!
+//! Invariant: nothing is ended that is not a submission's, and a submission runs as long as any of its Jobs does: a coordinator that
+//! has failed leaves its map or its reduce behind.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -13,11 +17,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::apply::another_manager;
-use crate::launch::kubernetes::{Cluster, ClusterError, MANAGER, SUBMISSION};
+use crate::launch::kubernetes::{COMPONENT, Cluster, ClusterError, MANAGER, SUBMISSION};
 use crate::watch::JobView;
 
-/// What coordinators' Jobs are found by.
-const COORDINATORS: &str = "app.kubernetes.io/name=strata,app.kubernetes.io/component=coordinator";
+/// The label that all Jobs of strata have.
+pub(super) const PROGRAM: &str = "app.kubernetes.io/name";
+
+/// What it says.
+pub(super) const STRATA: &str = "strata";
+
+/// The component that starts the others.
+pub(super) const COORDINATOR: &str = "coordinator";
 
 /// How long a Job may take to be gone with all its pods: their grace, and a little.
 const GONE_WITHIN: Duration = Duration::from_secs(120);
@@ -53,9 +63,22 @@ pub async fn begin(cluster: &Cluster, name: &str, job: Value) -> Result<Begun, C
     match cluster.ask(&object, "created", || api.create(&parameters, &job)).await {
         Ok(_) => Ok(Begun::Started),
         // Somebody submitted the same at the same moment.
-        Err(error) if error.is_conflict() => Ok(Begun::Joined),
+        Err(error) if error.exists() => Ok(Begun::Joined),
         Err(error) => Err(error),
     }
+}
+
+fn label<'a>(job: &'a Job, name: &str) -> Option<&'a str> {
+    job.metadata.labels.as_ref()?.get(name).map(String::as_str)
+}
+
+fn is_coordinator(job: &Job) -> bool {
+    label(job, PROGRAM) == Some(STRATA) && label(job, COMPONENT) == Some(COORDINATOR)
+}
+
+/// Returns the submission that a Job belongs to: its coordinator's name.
+fn submission(job: &Job) -> Option<&str> {
+    if is_coordinator(job) { job.metadata.name.as_deref() } else { label(job, SUBMISSION) }
 }
 
 /// Tells whether a Job has ended, or is being deleted.
@@ -87,7 +110,7 @@ async fn delete(cluster: &Cluster, job: &Job) -> Result<(), ClusterError> {
         }
         Ok(())
     };
-    let late = || ClusterError::Usage(format!("Job {name}: is still being deleted; try again once it is gone"));
+    let late = || ClusterError::Busy(format!("Job {name}: is still being deleted; try again once it is gone"));
     tokio::time::timeout(GONE_WITHIN, gone).await.unwrap_or_else(|_| Err(late()))
 }
 
@@ -104,58 +127,94 @@ pub async fn template_of_others(cluster: &Cluster, name: &str) -> Result<Option<
     value.map_err(|error| cluster.failed(&object, "read", kube::Error::SerdeError(error)))
 }
 
-/// Finds the submission called `name`, else the newest of those that run, else the newest.
+/// Finds the coordinator's Job of the submission called `name`, else the newest of those that run, else the newest.
 ///
 /// # Errors
 /// There is none, or what the API server refuses.
 pub async fn find(cluster: &Cluster, name: Option<&str>) -> Result<Job, ClusterError> {
-    let found = match name {
-        Some(name) => get(cluster, name).await?,
-        None => newest(all(cluster).await?),
-    };
-    let what = name.map_or_else(|| "nothing was submitted".to_owned(), |name| format!("there is no submission {name}"));
-    found.ok_or_else(|| {
-        ClusterError::Usage(format!("{what} in namespace {}; `strata submit` does", cluster.namespace()))
-    })
+    match name {
+        Some(name) => get(cluster, name).await?.map_or_else(|| Err(nothing(cluster, Some(name))), coordinator),
+        None => newest(all(cluster).await?).ok_or_else(|| nothing(cluster, None)),
+    }
 }
 
+fn nothing(cluster: &Cluster, name: Option<&str>) -> ClusterError {
+    let what = name.map_or_else(|| "nothing was submitted".to_owned(), |name| format!("there is no submission {name}"));
+    ClusterError::Usage(format!("{what} in namespace {}; `strata submit` does", cluster.namespace()))
+}
+
+/// Refuses a Job that somebody has named and that is no submission.
+fn coordinator(job: Job) -> Result<Job, ClusterError> {
+    if is_coordinator(&job) {
+        return Ok(job);
+    }
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    Err(ClusterError::Usage(match submission(&job) {
+        Some(submission) => format!("Job {name}: is a part of submission {submission}, which is to be named"),
+        None => format!("Job {name}: is no submission of strata"),
+    }))
+}
+
+/// Lists the Jobs of all submissions.
 async fn all(cluster: &Cluster) -> Result<Vec<Job>, ClusterError> {
-    let (jobs, parameters) = (cluster.api::<Job>(), ListParams::default().labels(COORDINATORS));
+    let (jobs, parameters) = (cluster.api::<Job>(), ListParams::default().labels(&format!("{PROGRAM}={STRATA}")));
     Ok(cluster.ask("Jobs", "listed", || jobs.list(&parameters)).await?.items)
 }
 
-/// Returns the newest Job of those that run, else of all.
+/// Returns the newest coordinator's Job of those that run, else of all.
 #[must_use]
 fn newest(jobs: Vec<Job>) -> Option<Job> {
-    jobs.into_iter().max_by_key(|job| (!is_over(job), job.metadata.creation_timestamp.clone().map(|time| time.0)))
+    let coordinators = jobs.into_iter().filter(is_coordinator);
+    coordinators.max_by_key(|job| (!is_over(job), job.metadata.creation_timestamp.clone().map(|time| time.0)))
+}
+
+/// Returns the submissions of which anything runs.
+///
+/// # Errors
+/// What the API server refuses.
+pub(super) async fn running(cluster: &Cluster) -> Result<BTreeSet<String>, ClusterError> {
+    Ok(running_of(&all(cluster).await?))
+}
+
+fn running_of(jobs: &[Job]) -> BTreeSet<String> {
+    jobs.iter().filter(|job| !is_over(job)).filter_map(submission).map(str::to_owned).collect()
 }
 
 /// Ends the submission called `name`, or the only one that runs; returns its name, `None` where none runs.
 ///
 /// # Errors
-/// Several run and none is named, or what the API server refuses.
+/// Several run and none is named, what is named is none, or what the API server refuses.
 pub async fn cancel(cluster: &Cluster, name: Option<&str>) -> Result<Option<String>, ClusterError> {
-    let job = match name {
-        Some(name) => find(cluster, Some(name)).await?,
-        None => match only_running(all(cluster).await?)? {
-            Some(job) => job,
+    let jobs = all(cluster).await?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => match only_running(&jobs)? {
+            Some(name) => name,
             None => return Ok(None),
         },
     };
-    delete(cluster, &job).await?;
-    let name = job.metadata.name.unwrap_or_default();
+    let (coordinators, others): (Vec<Job>, Vec<Job>) =
+        jobs.into_iter().filter(|job| submission(job) == Some(name.as_str())).partition(is_coordinator);
+    if coordinators.is_empty() && others.is_empty() {
+        // It says what this is instead, where it is anything.
+        find(cluster, Some(&name)).await?;
+    }
+    // The coordinator comes first, which would start others.
+    for job in coordinators.iter().chain(&others) {
+        delete(cluster, job).await?;
+    }
     await_owned(cluster, &name).await?;
     Ok(Some(name))
 }
 
-/// Returns the one Job that runs.
-fn only_running(jobs: Vec<Job>) -> Result<Option<Job>, ClusterError> {
-    let mut running: Vec<Job> = jobs.into_iter().filter(|job| !is_over(job)).collect();
+/// Returns the one submission that runs.
+fn only_running(jobs: &[Job]) -> Result<Option<String>, ClusterError> {
+    let mut running = running_of(jobs);
     if running.len() > 1 {
-        let names: Vec<String> = running.into_iter().filter_map(|job| job.metadata.name).collect();
+        let names: Vec<String> = running.into_iter().collect();
         return Err(ClusterError::Usage(format!("several submissions run; name one of {}", names.join(", "))));
     }
-    Ok(running.pop())
+    Ok(running.pop_first())
 }
 
 /// Waits until nothing of a submission is left: its Jobs, which go after their owner, and their pods, after their grace.
@@ -166,10 +225,8 @@ async fn await_owned(cluster: &Cluster, name: &str) -> Result<(), ClusterError> 
         }
         Ok(())
     };
-    tokio::time::timeout(GONE_WITHIN, gone).await.unwrap_or_else(|_| {
-        tracing::warn!("Jobs or pods of {name} are still being deleted");
-        Ok(())
-    })
+    let late = || ClusterError::Busy(format!("{name}: Jobs or pods of it are still being deleted"));
+    tokio::time::timeout(GONE_WITHIN, gone).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn is_any_left<K>(cluster: &Cluster, name: &str, kind: &str) -> Result<bool, ClusterError>
@@ -187,8 +244,24 @@ mod tests {
     use super::*;
 
     fn job(name: &str, created: &str, status: &str) -> Job {
+        labelled(
+            name,
+            created,
+            status,
+            r#"{"app.kubernetes.io/name":"strata","app.kubernetes.io/component":"coordinator"}"#,
+        )
+    }
+
+    fn map_of(submission: &str, status: &str) -> Job {
+        let labels = format!(
+            r#"{{"app.kubernetes.io/name":"strata","app.kubernetes.io/component":"map","strata/submission":"{submission}"}}"#
+        );
+        labelled("strata-map-1", "2026-11-03T00:00:00Z", status, &labels)
+    }
+
+    fn labelled(name: &str, created: &str, status: &str, labels: &str) -> Job {
         let json = format!(
-            r#"{{"metadata":{{"name":"{name}","creationTimestamp":"{created}"}},"spec":{{"template":{{}}}},"status":{status}}}"#
+            r#"{{"metadata":{{"name":"{name}","creationTimestamp":"{created}","labels":{labels}}},"spec":{{"template":{{}}}},"status":{status}}}"#
         );
         serde_json::from_str(&json).expect("a Job")
     }
@@ -207,9 +280,28 @@ mod tests {
     #[test]
     fn several_that_run_are_named_and_none_is_ended() {
         let time = "2026-11-01T00:00:00Z";
-        let error = only_running(vec![job("a", time, "{}"), job("b", time, "{}")]).expect_err("two").to_string();
+        let error = only_running(&[job("a", time, "{}"), job("b", time, "{}")]).expect_err("two").to_string();
         assert!(error.contains("a, b"), "{error}");
-        let one = only_running(vec![job("a", time, "{}"), job("b", time, ENDED)]).expect("one");
-        assert_eq!(one.and_then(|job| job.metadata.name).as_deref(), Some("a"));
+        let one = only_running(&[job("a", time, "{}"), job("b", time, ENDED)]).expect("one");
+        assert_eq!(one.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_map_that_outlives_its_coordinator_still_runs() {
+        let ended = job("a", "2026-11-01T00:00:00Z", ENDED);
+        let running = only_running(&[ended.clone(), map_of("a", "{}")]).expect("one");
+        assert_eq!(running.as_deref(), Some("a"));
+        assert_eq!(only_running(&[ended, map_of("a", ENDED)]).expect("none"), None);
+        assert_eq!(newest(vec![map_of("a", "{}")]).map(|job| job.metadata.name), None, "it coordinates nothing");
+    }
+
+    #[test]
+    fn only_a_submission_can_be_named() {
+        assert!(coordinator(job("a", "2026-11-01T00:00:00Z", "{}")).is_ok());
+        let said = |job: Job| coordinator(job).expect_err("no submission").to_string();
+        assert!(said(map_of("a", "{}")).contains("part of submission a"), "{}", said(map_of("a", "{}")));
+        let another =
+            labelled("backup", "2026-11-01T00:00:00Z", "{}", r#"{"app.kubernetes.io/component":"coordinator"}"#);
+        assert!(said(another).contains("Job backup: is no submission of strata"));
     }
 }

@@ -9,7 +9,7 @@ mod jobs;
 mod objects;
 mod variables;
 
-pub use apply::apply;
+pub use apply::{Applicant, apply, apply_schedule, owner_of_another};
 pub use cost::Cost;
 pub use jobs::{Begun, begin, cancel, find, template_of_others};
 pub use objects::{Objects, Pods, Schedule, job, name, scheduled};

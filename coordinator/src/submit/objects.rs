@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::jobs::{COORDINATOR, PROGRAM, STRATA};
 use super::{CONTAINER, base};
-use crate::launch::kubernetes::{Order, SUBMISSION, TemplateError, instantiate, named};
+use crate::launch::kubernetes::{COMPONENT, Order, SUBMISSION, TemplateError, instantiate, named};
 
 /// The name that images have in the manifests, for Kustomize to replace.
 const IMAGE: &str = "strata";
@@ -20,7 +21,7 @@ pub(super) const SETTINGS: &str = "strata-settings";
 const REGION: (&str, &str) = ("AWS_REGION", "us-east-1");
 
 /// Where containers are in a `CronJob`.
-const CONTAINERS: &str = "/spec/jobTemplate/spec/template/spec/containers";
+pub(super) const CONTAINERS: &str = "/spec/jobTemplate/spec/template/spec/containers";
 
 /// What pods are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +92,10 @@ pub fn name(pods: &Pods, arguments: &[String]) -> String {
 pub fn job(template: &Value, namespace: &str, name: &str, arguments: &[String]) -> Result<Value, TemplateError> {
     let order = Order {
         name: name.to_owned(),
-        labels: BTreeMap::from([(SUBMISSION.to_owned(), name.to_owned())]),
+        // A template of somebody else's making may lack those that it is found by.
+        labels: [(PROGRAM, STRATA), (COMPONENT, COORDINATOR), (SUBMISSION, name)]
+            .map(|(label, value)| (label.to_owned(), value.to_owned()))
+            .into(),
         container: CONTAINER,
         arguments: Some(arguments.to_vec()),
         ..Order::default()

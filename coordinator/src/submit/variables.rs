@@ -12,8 +12,24 @@ use crate::launch::kubernetes::ClusterError;
 const INHERITED: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_REGION"];
 
 /// What names of secrets have in them.
-const SECRET: [&str; 8] =
-    ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "CREDENTIAL", "ACCESS_KEY", "API_KEY", "PRIVATE_KEY"];
+const SECRET: [&str; 10] = [
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "CREDENTIAL",
+    "ACCESS_KEY",
+    "API_KEY",
+    "CUSTOMER_KEY",
+    "ENCRYPTION_KEY",
+    "PRIVATE_KEY",
+];
+
+/// What names of secrets end with: in the middle it is what is counted or where it is from (`TOKEN_BUDGET`, `TOKEN_URL`).
+const SECRET_END: [&str; 2] = ["TOKEN", "TOKEN_BASE64"];
+
+/// What names of files end with, which pods have or have not: a name of a secret's file is none.
+const FILE: [&str; 3] = ["_FILE", "_PATH", "_DIR"];
 
 /// Returns the variables that all pods get: those in `given`, and of `own`, this program's, the two that may be inherited.
 ///
@@ -45,13 +61,17 @@ fn split(word: &str) -> Result<(&str, &str), ClusterError> {
 }
 
 fn check(name: &str, value: &str) -> Result<(), ClusterError> {
-    let upper = name.to_ascii_uppercase();
-    if SECRET.iter().any(|word| upper.contains(word)) {
+    if is_secret(&name.to_ascii_uppercase()) {
         return Err(ClusterError::Usage(format!(
             "--env {name}: looks like a secret, which all who may read manifests would see; put it in the Secret that --credentials names"
         )));
     }
     if value.contains("://") { check_url(&format!("--env {name}"), value) } else { Ok(()) }
+}
+
+fn is_secret(upper: &str) -> bool {
+    let ends = |words: &[&str]| words.iter().any(|word| upper.ends_with(word));
+    !ends(&FILE) && (SECRET.iter().any(|word| upper.contains(word)) || ends(&SECRET_END))
 }
 
 /// Refuses a URL that pods cannot open, or that has a secret in it.
@@ -91,11 +111,29 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_secret_is_refused_without_being_shown() {
-        for word in
-            ["AWS_SECRET_ACCESS_KEY=hush", "my_password=hush", "AWS_SESSION_TOKEN=hush", "A=http://u:hush@h/", "hush"]
-        {
+        for word in [
+            "AWS_SECRET_ACCESS_KEY=hush",
+            "AWS_SSE_CUSTOMER_KEY_BASE64=hush",
+            "my_password=hush",
+            "AWS_SESSION_TOKEN=hush",
+            "A=http://u:hush@h/",
+            "hush",
+        ] {
             let error = given(&[word]).expect_err(word).to_string();
             assert!(word == "hush" || !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_secret_is_a_setting() {
+        for word in [
+            "STRATA_TOKEN_BUDGET=16384",
+            "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/var/run/token",
+            "AWS_SHARED_CREDENTIALS_FILE=/etc/aws/credentials",
+            "AWS_SERVER_SIDE_ENCRYPTION=aws:kms",
+        ] {
+            assert!(given(&[word]).is_ok(), "{word}");
         }
     }
 

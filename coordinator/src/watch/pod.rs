@@ -4,6 +4,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod, PodCondition, PodStatus};
 use strata_shared::exit::Exit;
+use strata_shared::telemetry::{LogLine, PROGRESS};
 
 use super::Warning;
 
@@ -131,13 +132,29 @@ fn end(status: &PodStatus, terminated: Option<ContainerStateTerminated>) -> Opti
     let terminated = terminated.unwrap_or_default();
     let code = (!terminated.reason.as_deref().unwrap_or_default().is_empty()).then_some(terminated.exit_code);
     let reason = status.reason.clone().or(terminated.reason).unwrap_or_else(|| "unknown".into());
-    let message = terminated.message.filter(|message| !message.trim().is_empty()).or_else(|| status.message.clone());
+    let said = terminated.message.map(|message| last_words(&message)).filter(|words| !words.is_empty());
+    let message = said.or_else(|| status.message.clone());
     Some(PodEnd {
         code,
         reason,
         message: message.unwrap_or_default().trim().to_owned(),
         disruption: disruption.map(|condition| condition.reason.clone().unwrap_or_else(|| "disruption".into())),
     })
+}
+
+/// Returns what a termination message comes to. A program that was killed has left none, and Kubernetes takes the end of its log
+/// instead: what was said after the last line of JSON, as by a panic, else the last such line that is not about progress.
+fn last_words(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let Some(last) = lines.iter().rposition(|line| LogLine::parse(line).is_some()) else {
+        return message.trim().to_owned();
+    };
+    let plain = lines[last + 1..].join(" ");
+    if !plain.is_empty() {
+        return plain;
+    }
+    let said = lines.iter().rev().filter_map(|line| LogLine::parse(line)).find(|line| line.target != PROGRESS);
+    said.map(|line| line.message).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -192,6 +209,23 @@ mod tests {
             let end = ended(state, more);
             assert_eq!((end.exit(), end.describe().as_str()), (exit, words));
         }
+    }
+
+    #[test]
+    fn a_killed_program_is_told_by_what_it_said_last_and_not_by_its_progress() {
+        let progress = r#"{"timestamp":"t","level":"INFO","message":"progress","stage":"embed","done":32,"total":50,"unit":"documents","target":"strata::progress"}"#;
+        let said = r#"{"timestamp":"t","level":"INFO","message":"loaded ONNX Runtime","target":"strata_map"}"#;
+        let message = |lines: &[&str]| {
+            let state = serde_json::json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": lines.join("\n")}});
+            ended(&state.to_string(), "").message
+        };
+        // Kubernetes cuts the log at 2 KiB, in the middle of a line.
+        let cut = &progress[40..];
+        assert_eq!(message(&[cut, said, progress, progress]), "loaded ONNX Runtime");
+        assert_eq!(message(&[cut, progress, progress]), "");
+        let panic = ["thread 'main' panicked at src/pool.rs:7:5:", "index out of bounds"];
+        assert_eq!(message(&[said, progress, panic[0], panic[1]]), panic.join(" "));
+        assert_eq!(message(&["raw/shard_00003.parquet: truncated"]), "raw/shard_00003.parquet: truncated");
     }
 
     #[test]

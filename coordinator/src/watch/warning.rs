@@ -2,17 +2,15 @@
 
 use k8s_openapi::api::core::v1::Event;
 
-/// Reasons of events that a pod's own status does not tell, or tells later.
-const TELLING: [&str; 9] = [
+/// Reasons of warnings that a pod's own status does not tell, or tells later.
+const TELLING: [&str; 7] = [
     "FailedScheduling",
     "FailedMount",
     "FailedAttachVolume",
     "FailedCreate",
     "FailedCreatePodSandBox",
     "NodeNotReady",
-    "Preempted",
     "Evicted",
-    "TaintManagerEviction",
 ];
 
 /// Why something does not get on.

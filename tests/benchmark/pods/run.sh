@@ -32,7 +32,8 @@ kube() {
 clean() {
     [[ -z ${sampler:-} ]] || kill "$sampler" 2>/dev/null || true
     [[ -z ${server:-} ]] || kill -- "-$server" 2>/dev/null || true
-    "$STRATA_TEST_CLUSTER" down
+    # One that was up before is somebody else's.
+    [[ -z ${is_up:-} ]] || "$STRATA_TEST_CLUSTER" down
     [[ ! -e $quota ]] || rmdir "$(cat "$quota")" 2>/dev/null || true
     rm -rf "$folder"
 }
@@ -168,6 +169,7 @@ outside() {
 trap clean EXIT
 make_quota
 "$STRATA_TEST_CLUSTER" up >/dev/null
+is_up=1
 python3 "$repository/deploy/image.py" --out "$folder/image.tar" --name strata:benchmark --programs "$programs" \
     --onnxruntime "$ORT_DYLIB_PATH"
 "$STRATA_TEST_CLUSTER" load "$folder/image.tar"

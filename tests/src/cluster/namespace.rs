@@ -79,7 +79,8 @@ impl<'a> Namespace<'a> {
     /// kubectl's own.
     pub fn make(cluster: &'a Cluster, name: &str, credentials: &Credentials) -> anyhow::Result<Self> {
         let namespace = Self { cluster, name: name.to_owned() };
-        let restricted = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        // Enforcement is for pods; of what makes them, a Job say, the API server only warns.
+        let restricted = json!({"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"});
         namespace.apply(&json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": name, "labels": restricted}}))?;
         namespace.give_credentials(credentials)?;
@@ -123,12 +124,37 @@ impl<'a> Namespace<'a> {
     /// # Errors
     /// kubectl's own.
     pub fn apply_overlay(&self, settings: &Settings, component: Option<&str>) -> anyhow::Result<()> {
+        self.with_overlay(settings, component, |overlay| self.cluster.kubectl(["apply", "-k", overlay]))
+    }
+
+    /// Asks the API server what it would say of an overlay, warnings included.
+    ///
+    /// # Errors
+    /// kubectl's own; a warning is one.
+    pub fn check_overlay(&self, settings: &Settings, component: Option<&str>) -> anyhow::Result<()> {
+        self.with_overlay(settings, component, |overlay| self.check(overlay))
+    }
+
+    /// The same of the overlay in a folder; returns what kubectl says.
+    ///
+    /// # Errors
+    /// kubectl's own; a warning is one.
+    pub fn check(&self, overlay: &str) -> anyhow::Result<String> {
+        self.kubectl(["apply", "--dry-run=server", "--warnings-as-errors", "-k", overlay])
+    }
+
+    fn with_overlay(
+        &self,
+        settings: &Settings,
+        component: Option<&str>,
+        use_it: impl Fn(&str) -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let manifests = folder.path().join("k8s");
         run(std::process::Command::new("cp").arg("-R").arg(image::repository().join("k8s")).arg(&manifests))?;
         let overlay = manifests.join("overlays/test");
         write_overlay(&overlay, &self.name, settings, component)?;
-        self.cluster.kubectl(["apply", "-k", &overlay.display().to_string()]).map(drop)
+        use_it(&overlay.display().to_string()).map(drop)
     }
 
     /// Evicts a pod, as draining its node does.

@@ -9,4 +9,5 @@ mod lease;
 mod pods;
 mod settings;
 mod streams;
+mod uploads;
 mod workers;

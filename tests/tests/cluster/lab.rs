@@ -118,11 +118,23 @@ impl Lab {
 
     /// Returns the command that submits the corpus, as a user outside of the cluster types it.
     pub(crate) fn submit(&self, case: &str, model: &str, namespace: &Namespace<'_>) -> anyhow::Result<Command> {
+        self.ask_for("submit", IMAGE, case, model, namespace)
+    }
+
+    /// Returns the command that asks for the corpus to be done by `verb`, submit or schedule, with pods of `image`.
+    pub(crate) fn ask_for(
+        &self,
+        verb: &str,
+        image: &str,
+        case: &str,
+        model: &str,
+        namespace: &Namespace<'_>,
+    ) -> anyhow::Result<Command> {
         let minio = self.minio.borrow();
         let mut command = self.cluster.exec_built("strata")?;
-        command.args(["submit", &input_url(DOCUMENTS), "--store", &s3_server::url(&self.store(case))]);
+        command.args([verb, &input_url(DOCUMENTS), "--store", &s3_server::url(&self.store(case))]);
         command.args(["--model", &s3_server::url(&format!("shared/models/{model}"))]);
-        command.args(["--image", IMAGE, "--namespace", &namespace.name]);
+        command.args(["--image", image, "--namespace", &namespace.name]);
         command.args(
             PARAMETERS.iter().map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-"))),
         );
@@ -132,8 +144,14 @@ impl Lab {
 
     /// Ends what runs in a namespace, as a user does.
     pub(crate) fn cancel(&self, namespace: &Namespace<'_>) -> anyhow::Result<()> {
+        cluster::run(&mut self.cancelling(namespace)?).map(drop)
+    }
+
+    /// Returns the command that does that.
+    pub(crate) fn cancelling(&self, namespace: &Namespace<'_>) -> anyhow::Result<Command> {
         let mut command = self.cluster.exec_built("strata")?;
-        cluster::run(command.args(["cancel", "--namespace", &namespace.name])).map(drop)
+        command.args(["cancel", "--namespace", &namespace.name]);
+        Ok(command)
     }
 
     /// Returns the shards whose vectors are in the store of a case.

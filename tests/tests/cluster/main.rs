@@ -93,7 +93,6 @@ fn passes(lab: &Lab, case: &Case) -> bool {
     failure.is_none()
 }
 
-/// Notes that no case is run, and returns how many there are.
 /// Notes that the cases are not run, and returns how many they are.
 fn skip_all(cases: &[&Case]) -> usize {
     for case in cases {

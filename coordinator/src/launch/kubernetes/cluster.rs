@@ -7,15 +7,19 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Resource};
-use strata_shared::exit::Classify;
 
 use super::error::ClusterError;
 
 /// How long the API server may take for one request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a request is tried, each time after twice the wait: half a minute in all, as long as a control plane takes to restart.
+/// How often a request is tried, each time after twice the wait: half a minute of waits in all, as long as a control plane takes to
+/// restart, and as much again for each attempt that is not answered.
 const ATTEMPTS: u32 = 6;
+
+/// For how long a connection may bring nothing: more than the 295 s after which kube begins a quiet watch again. Lists, the start of
+/// a watch, and logs have no other limit, and a laptop that was closed, or a firewall that forgets, tells nobody.
+const NOTHING_HEARD: Duration = Duration::from_secs(330);
 
 /// A namespace of a cluster.
 #[derive(Clone)]
@@ -36,10 +40,20 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Configuration`].
     pub async fn find(context: Option<&str>, namespace: Option<&str>) -> Result<Self, ClusterError> {
-        let config = configuration(context).await?;
+        let mut config = configuration(context).await?;
+        config.read_timeout = Some(NOTHING_HEARD);
+        // Counted from the request, not from when the connection was last used.
+        config.reset_reader_on_write = true;
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
         let client = Client::try_from(config).map_err(unconfigured)?;
         Ok(Self { client, namespace })
+    }
+
+    /// Returns the namespace of the API server at `url`, which is on loopback and asks for no login.
+    #[cfg(test)]
+    pub(super) fn at(url: &str, namespace: &str) -> Self {
+        let config = Config::new(url.parse().expect("a URL"));
+        Self { client: Client::try_from(config).expect("a client"), namespace: namespace.to_owned() }
     }
 
     /// Returns the namespace.
@@ -84,8 +98,7 @@ impl Cluster {
                 Err(error) => self.failed(object, verb, error),
             };
             attempt += 1;
-            // Somebody else's change is looked at, not run against.
-            if !error.is_transient() || error.is_conflict() || attempt == ATTEMPTS {
+            if !error.is_worth_asking_again() || attempt == ATTEMPTS {
                 return Err(error);
             }
             tokio::time::sleep(Duration::from_secs(1 << (attempt - 1))).await;

@@ -14,7 +14,7 @@ use super::cluster::Cluster;
 use super::error::ClusterError;
 use super::follow::{Follower, LogLines};
 use super::template::{self, Order, Owner, SUBMISSION, WORKER};
-use super::{names, owner};
+use super::{names, others, owner};
 use crate::display::Display;
 use crate::launch::{Stage, Work, shard_keys};
 use crate::plan::Sharing;
@@ -23,8 +23,8 @@ use crate::watch::{DOCUMENTS, JobEnd, JobView, Tracker};
 /// Who creates and applies objects, as Kubernetes records it.
 pub const MANAGER: &str = "strata";
 
-/// The label that tells a Job's stage.
-const COMPONENT: &str = "app.kubernetes.io/component";
+/// The label that tells a Job's stage, or that it coordinates.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// Jobs of one submission that failed at the same work, one after the other: more than a coordinator's own retries.
 const MAX_ATTEMPTS: usize = 50;
@@ -107,13 +107,37 @@ impl Jobs {
         Ok(())
     }
 
+    /// Waits for whatever other submissions have left running on the store at `url`: a coordinator that has ended for good leaves its
+    /// Jobs behind, and what they still do is not done a second time beside them.
+    ///
+    /// # Errors
+    /// What the API server says; how those Jobs end is no failure of this submission.
+    pub(in crate::launch) async fn await_others(&self, url: &str, display: &Display) -> Result<(), ClusterError> {
+        loop {
+            let listed = self.list(&format!("{COMPONENT} in (map,reduce)")).await?;
+            let Some((job, stage)) = others::first(&listed, &self.owner.uid, url) else { return Ok(()) };
+            let view = JobView::of(job);
+            tracing::warn!("{}; waiting for its end", others::describe(job, stage, self.cluster.namespace()));
+            match self.finish(&view.name, stage, &|_| Vec::new(), display).await {
+                Err(ClusterError::Failed { .. } | ClusterError::Deleted { .. }) | Ok(()) => {
+                    tracing::info!("{} has ended", view.name);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn list(&self, selector: &str) -> Result<Vec<Job>, ClusterError> {
+        let (jobs, parameters) = (self.cluster.api::<Job>(), ListParams::default().labels(selector));
+        Ok(self.cluster.ask("Jobs", "listed", || jobs.list(&parameters)).await?.items)
+    }
+
     async fn running(&self, stage: Stage) -> Result<Vec<Job>, ClusterError> {
         let selector = format!("{SUBMISSION}={},{COMPONENT}={}", self.owner.name, stage.as_str());
-        let (jobs, parameters) = (self.cluster.api::<Job>(), ListParams::default().labels(&selector));
-        let listed = self.cluster.ask("Jobs", "listed", || jobs.list(&parameters)).await?;
+        let listed = self.list(&selector).await?;
         let is_ours =
             |job: &Job| job.metadata.owner_references.iter().flatten().any(|owner| owner.uid == self.owner.uid);
-        Ok(listed.items.into_iter().filter(|job| is_ours(job) && JobView::of(job).end.is_none()).collect())
+        Ok(listed.into_iter().filter(|job| is_ours(job) && JobView::of(job).end.is_none()).collect())
     }
 
     /// Returns the name of the Job that does `work`: one that runs, or has done it, or is created.
@@ -154,7 +178,7 @@ impl Jobs {
         match self.cluster.ask(&object, "created", || jobs.create(&parameters, &job)).await {
             Ok(_) => tracing::info!("{name} is created: {} documents in {} tasks", work.num_documents, work.num_tasks),
             // Another pod of this coordinator was first, or this one's own request that seemed lost.
-            Err(error) if error.is_conflict() => {}
+            Err(error) if error.exists() => {}
             Err(error) => return Err(error),
         }
         Ok(name)

@@ -1,4 +1,4 @@
-//! Failed attempts to reach an API server → for how long it has not been reached. Pure.
+//! Failed attempts at a watch → for how long nothing was heard of it. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// After how long people are told.
 const WORTH_TELLING: Duration = Duration::from_secs(10);
 
-/// How long the API server may be gone, as while a control plane is replaced.
+/// How long nothing may be heard, as while a control plane is replaced.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is to be done about a failed attempt.
@@ -18,8 +18,8 @@ pub(super) enum Reaction {
     Wait,
     /// Say that it is tried again, and do.
     Tell,
-    /// Give up.
-    GiveUp,
+    /// Ask outright whether there is an answer at all, and give up if there is none.
+    Ask,
 }
 
 /// A series of failed attempts.
@@ -43,7 +43,7 @@ impl Silence {
         self.series = Some((first, now));
         let lasting = now.duration_since(first);
         if lasting >= PATIENCE {
-            Reaction::GiveUp
+            Reaction::Ask
         } else if lasting >= WORTH_TELLING && !std::mem::replace(&mut self.is_told, true) {
             Reaction::Tell
         } else {
@@ -57,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_silence_is_told_once_and_then_given_up() {
+    fn a_long_silence_is_told_once_and_then_asked_about() {
         let (mut silence, start) = (Silence::default(), Instant::now());
         let mut at = |seconds| silence.fail(start + Duration::from_secs(seconds));
         assert_eq!([at(0), at(5), at(12), at(40)], [Reaction::Wait, Reaction::Wait, Reaction::Tell, Reaction::Wait]);
         for seconds in (70..600).step_by(30) {
             assert_eq!(at(seconds), Reaction::Wait);
         }
-        assert_eq!(at(610), Reaction::GiveUp);
+        assert_eq!(at(610), Reaction::Ask);
     }
 
     #[test]

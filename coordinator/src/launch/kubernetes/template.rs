@@ -1,7 +1,8 @@
 //! A template (a suspended `CronJob`) and an order → a Job. Pure.
 //!
-//! Invariant: whatever the template says beside the name, labels, the owner, completions and arguments is in the Job as it stands, fields of
-//! newer Kubernetes releases too: so that a patch on the template is what really runs. It is therefore worked on as plain JSON.
+//! Invariant: whatever the template says beside the name, labels, annotations, the owner and arguments, and of an Indexed Job its mode,
+//! its completions and what these bound (parallelism, maxFailedIndexes), is in the Job as it stands, fields of newer Kubernetes releases
+//! too: so that a patch on the template is what really runs. It is therefore worked on as plain JSON.
 
 use std::collections::BTreeMap;
 

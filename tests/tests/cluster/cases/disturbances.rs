@@ -43,10 +43,7 @@ pub(super) fn an_evicted_map_pod_is_made_again_and_not_counted(lab: &Lab) -> any
 pub(super) fn a_coordinator_killed_in_any_phase_goes_on(lab: &Lab) -> anyhow::Result<()> {
     let case = "coordinator";
     let namespace = lab.namespace(case)?;
-    let mut settings = lab.settings(case, SLOW);
-    // Three deaths in a row would otherwise be waited for longer and longer.
-    settings.patch("Job", "strata", "replace", "/spec/backoffLimit", &json!(20));
-    namespace.apply_overlay(&settings, Some("once"))?;
+    namespace.apply_overlay(&lab.settings(case, SLOW), Some("once"))?;
     for component in ["coordinator", "map", "reduce"] {
         namespace.pod(component, LIMIT, |pod| is_running(pod) || has_ended(pod))?;
         let coordinator = namespace.pod("coordinator", SOON, is_running)?;

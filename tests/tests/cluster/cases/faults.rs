@@ -98,6 +98,7 @@ pub(super) fn wrong_credentials_end_the_run_at_once(lab: &Lab) -> anyhow::Result
     ensure!(failed.contains("PodFailurePolicy"), "exit code 2 ends the Job: {failed}");
     ensure!(job.count("failed") == 1, "one try: {:?}", job.0["status"]);
     let said = namespace.logs("coordinator")?;
+    ensure!(said.contains("check the credentials"), "what is at fault is named:\n{said}");
     ensure!(!said.contains(&wrong.secret_key), "the secret is not told:\n{said}");
     Ok(())
 }

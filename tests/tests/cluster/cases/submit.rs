@@ -55,6 +55,10 @@ pub(super) fn a_dry_run_says_what_it_costs_and_changes_nothing(lab: &Lab) -> any
     namespace.kubectl(["apply", "--dry-run=server", "--filename", &file.path().display().to_string()])?;
     let there = namespace.kubectl(["get", "jobs,cronjobs,roles,rolebindings", "--output", "name"])?;
     ensure!(there.is_empty(), "nothing is there: {there}");
+    namespace.apply_overlay(&lab.settings(case, FAST), None)?;
+    let (yaml, _) = foretold(lab)?;
+    ensure!(yaml.contains("# CronJob strata-map was made by kubectl"), "what is there stays, and is told:\n{yaml}");
+    ensure!(!yaml.contains("name: strata-map\n"), "and is not foretold as something to be applied:\n{yaml}");
     Ok(())
 }
 
