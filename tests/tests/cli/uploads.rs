@@ -74,7 +74,9 @@ fn pass_on(mut client: TcpStream, server: SocketAddr, seen: &Seen) {
 fn corpus() -> String {
     let mut random = rand::thread_rng();
     let text = (0..DOCUMENTS).map(|id| (id, Alphanumeric.sample_string(&mut random, TEXT_BYTES)));
-    text.map(|(id, text)| format!("{{\"id\":\"{id}\",\"title\":\"t\",\"abstract\":\"{text}\"}}\n")).collect()
+    let lines: Vec<String> =
+        text.map(|(id, text)| format!("{{\"id\":\"{id}\",\"title\":\"t\",\"abstract\":\"{text}\"}}\n")).collect();
+    lines.concat()
 }
 
 #[test]
