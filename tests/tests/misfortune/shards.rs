@@ -61,7 +61,7 @@ async fn copy(objects: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
 }
 
 async fn reduce(objects: Arc<dyn ObjectStore>) -> Result<RunName, Failure> {
-    strata_reduce::run(question(), Store::new("memory:", objects)).await
+    Box::pin(strata_reduce::run(question(), Store::new("memory:", objects))).await
 }
 
 async fn read(objects: &Arc<dyn ObjectStore>) -> Objects {
