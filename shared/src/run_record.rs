@@ -25,7 +25,10 @@ pub struct RunRecord {
     pub run: String,
     /// The model whose vectors it took.
     pub vectors_of: String,
-    /// The sha256 of the manifest's bytes.
+    /// The number of the generation that it saw; absent from records of before there were any, which saw the first.
+    #[serde(default = "first_generation")]
+    pub generation: u64,
+    /// The sha256 of that generation's manifest.
     pub manifest_sha256: String,
     /// Everything that can change a result.
     pub parameters: ReduceSettings,
@@ -47,6 +50,10 @@ pub struct RunRecord {
     pub notes: Vec<String>,
     /// Every object that the reduce wrote, this record and the measurements aside.
     pub outputs: Vec<OutputEntry>,
+}
+
+const fn first_generation() -> u64 {
+    1
 }
 
 /// How many clusters were asked for and came out.
@@ -151,7 +158,7 @@ pub enum RunError {
         source: serde_json::Error,
     },
     /// The record was written by another version.
-    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    #[error("{key}: format {found}, this program reads formats up to {FORMAT}")]
     Format {
         /// The record's key.
         key: Path,
@@ -248,13 +255,16 @@ impl Latest {
     }
 }
 
+/// The version of the questions that names are made of: it stays while a question has the answer that it had.
+const QUESTION: u32 = 1;
+
 /// Names a run after what was asked: the same question over the same corpus has the same name.
 ///
 /// # Panics
 /// Never: the settings always serialise, and hexadecimal digits are a safe name.
 #[must_use]
 pub fn default_run(manifest_sha256: &str, vectors_of: &ModelName, parameters: &ReduceSettings) -> RunName {
-    let question = serde_json::json!([FORMAT, manifest_sha256, vectors_of.as_str(), parameters]);
+    let question = serde_json::json!([QUESTION, manifest_sha256, vectors_of.as_str(), parameters]);
     let digest = digest::sha256_hex(question.to_string().as_bytes());
     RunName::new(&format!("run-{}", &digest[..12])).expect("a prefix and hexadecimal digits")
 }

@@ -90,7 +90,7 @@ def check_pyarrow(pyarrow, store):
         expect(path, {field.name: spelled(field) for field in table.schema}, columns)
         check_rows(store, path, table.num_rows)
         metadata = parquet.ParquetFile(path).metadata.metadata
-        expect(path, metadata[b"strata.format"], b"1")
+        expect(path, metadata[b"strata.format"], b"2")
         if "/vectors/" in path:
             named = {b"strata.raw_sha256", b"strata.model", b"strata.content_sha256"}
             assert named <= set(metadata), f"{path}: {metadata}"

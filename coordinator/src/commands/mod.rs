@@ -17,9 +17,10 @@ use std::sync::Arc;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::measurements::Measurements;
+use strata_shared::settings::SettingError;
 use strata_shared::store::Store;
 
-use crate::command_line::{LeaseFlags, ModelFlags, ReduceFlags, ReportFlags, ShardFlags};
+use crate::command_line::{LeaseFlags, ModelFlags, PlanFlags, ReduceFlags, ReportFlags, ShardFlags};
 use crate::configuration::Value;
 use crate::display::Display;
 use crate::launch::Launcher;
@@ -57,16 +58,37 @@ pub struct Context {
 /// What keeps the corpus from being whole.
 pub async fn shard(context: &Context, lease: LeaseFlags, flags: ShardFlags) -> Result<(), Failure> {
     flags.settings()?;
+    // On the heap: it is all that an update does.
     exclusive::exclusively(context, lease, "strata shard", Box::pin(make_shards(context, flags))).await
 }
 
 async fn make_shards(context: &Context, flags: ShardFlags) -> Result<(), Failure> {
-    let settings = flags.settings()?;
-    let vectors =
-        flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
-    let outcome = sharding::run(sharding::Request { inputs: flags.inputs, settings, vectors }, &context.store).await?;
+    let outcome = sharding::run(request(flags)?, &context.store).await?;
     describe::shards(&outcome);
     Ok(())
+}
+
+fn request(flags: ShardFlags) -> Result<sharding::Request, SettingError> {
+    let (settings, terms) = (flags.settings()?, flags.terms());
+    let vectors =
+        flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
+    Ok(sharding::Request { inputs: flags.inputs, settings, vectors, terms })
+}
+
+/// `strata shard --plan` and `strata run --plan`: what the inputs would change, on stdout.
+///
+/// # Errors
+/// Inputs or a corpus that cannot be read.
+pub async fn plan(context: &Context, flags: ShardFlags, how: PlanFlags) -> Result<(), Failure> {
+    let request = request(flags)?;
+    let terms = request.terms;
+    let change = sharding::plan(request, &context.store).await?;
+    context.display.finish();
+    if how.json {
+        let json = serde_json::to_string_pretty(&change).map_err(|error| Failure::new(Exit::Data, error))?;
+        return print(&report::visible::json(&json));
+    }
+    print(&describe::change(&change, &terms))
 }
 
 /// `strata run`: all of it, then the tables on stdout; without `inputs`, of the corpus that the store holds.

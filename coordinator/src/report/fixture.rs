@@ -214,6 +214,7 @@ fn record(num_topics: usize, rows: u64) -> RunRecord {
         format: FORMAT,
         run: "run-3f9a5c0d1e2b".into(),
         vectors_of: "all-MiniLM-L6-v2-0123456789ab".into(),
+        generation: 1,
         manifest_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
         parameters: ReduceSettings { lonely_min_words: 20, clusters: Some(num_topics), ..ReduceSettings::default() },
         rows,
@@ -239,20 +240,15 @@ fn record(num_topics: usize, rows: u64) -> RunRecord {
 
 fn manifest(rows: u64, rejected: u64) -> Manifest {
     let input = |name: &str, lines, blank| InputEntry { name: name.into(), lines, blank, sha256: "cd".repeat(32) };
-    Manifest {
-        format: FORMAT,
+    let shard = ShardEntry {
+        key: "raw/shard_00000.parquet".into(),
         rows,
-        shards: vec![ShardEntry {
-            key: "raw/shard_00000.parquet".into(),
-            rows,
-            bytes: 1 << 20,
-            sha256: "ef".repeat(32),
-        }],
-        inputs: vec![input("robotics.jsonl.gz", rows + rejected + 3, 3)],
-        rejected,
-        undated: 12,
-        settings: ShardSettings::default(),
-    }
+        superseded: 0,
+        bytes: 1 << 20,
+        sha256: "ef".repeat(32),
+    };
+    let inputs = vec![input("robotics.jsonl.gz", rows + rejected + 3, 3)];
+    Manifest::first(vec![shard], inputs, (rejected, 12), ShardSettings::default())
 }
 
 /// A run of `num_topics` topics over a corpus like one of robotics papers.

@@ -105,10 +105,10 @@ fn status_counts_an_unreadable_record_and_names_a_folder_that_is_not_its_own() {
 #[test]
 fn a_damaged_list_of_refused_lines_costs_no_more_than_their_reasons() {
     let folder = with_run();
-    std::fs::write(folder.path("store/raw/rejected.jsonl"), "damaged\n").unwrap();
+    std::fs::write(folder.path("store/raw/generations/00000001.rejected.jsonl"), "damaged\n").unwrap();
     let said = folder.strata("report --store @store --html @page.html").ended_with(0);
     assert!(said.stdout.contains("reasons could not be read"), "{}", said.stdout);
-    assert!(said.stderr.contains("raw/rejected.jsonl"), "{}", said.stderr);
+    assert!(said.stderr.contains("raw/generations/00000001.rejected.jsonl"), "{}", said.stderr);
     assert!(folder.path("page.html").is_file());
 }
 

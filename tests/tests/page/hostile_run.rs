@@ -93,12 +93,11 @@ fn lonely((at, title): (usize, &&str)) -> LonelyDocument {
 
 fn manifest(raw: &[u8]) -> Manifest {
     let (rows, rejected) = (NAMES.len() as u64, 2);
-    let shard =
-        ShardEntry { key: layout::raw_shard(0).to_string(), rows, bytes: raw.len() as u64, sha256: sha256_hex(raw) };
+    let (key, bytes) = (layout::raw_shard(0).to_string(), raw.len() as u64);
+    let shard = ShardEntry { key, rows, superseded: 0, bytes, sha256: sha256_hex(raw) };
     let input =
         InputEntry { name: format!("{}.jsonl", NAMES[0]), lines: rows + rejected, blank: 0, sha256: sha256_hex(b"") };
-    let settings = ShardSettings::default();
-    Manifest { format: FORMAT, rows, shards: vec![shard], inputs: vec![input], rejected, undated: 1, settings }
+    Manifest::first(vec![shard], vec![input], (rejected, 1), ShardSettings::default())
 }
 
 fn record(run: &RunName, manifest: &[u8]) -> RunRecord {
@@ -107,6 +106,7 @@ fn record(run: &RunName, manifest: &[u8]) -> RunRecord {
         format: FORMAT,
         run: run.to_string(),
         vectors_of: "a-model".into(),
+        generation: 1,
         manifest_sha256: sha256_hex(manifest),
         parameters: ReduceSettings::default(),
         rows: NAMES.len() as u64,

@@ -17,6 +17,8 @@ pub struct Config {
     pub settings: ReduceSettings,
     /// The run's name; `None`: made of the inputs' and the parameters' digest.
     pub run: Option<RunName>,
+    /// The number of the generation to reduce; `None`: the newest.
+    pub generation: Option<u64>,
     /// Whose vectors; `None`: those of the one model there is.
     pub vectors_of: Option<ModelName>,
     /// Do a finished run again.
@@ -266,10 +268,11 @@ mod tests {
     fn config() -> Config {
         let settings = ReduceSettings::default();
         let (scratch, lonely_exhaustive) = (None, false);
-        let (run, vectors_of) = (None, None);
+        let (run, generation, vectors_of) = (None, None, None);
         Config {
             settings,
             run,
+            generation,
             vectors_of,
             force: false,
             threads: 1,

@@ -51,7 +51,7 @@ use stages::Stages;
 /// # Errors
 /// [`Failure`] with the exit that its cause leads to; nothing says "finished" then.
 pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
-    let corpus = Corpus::open(store, config.vectors_of.clone()).await?;
+    let corpus = Corpus::open(store, config.generation, config.vectors_of.clone()).await?;
     let run = config.run_name(&corpus);
     if !config.force && is_finished(&config, &corpus, &run).await? {
         // One that ended right after it had written the record.

@@ -27,6 +27,9 @@ struct Arguments {
     /// The run's name [default: made of the corpus and the parameters]
     #[arg(long, env = "STRATA_RUN")]
     run: Option<RunName>,
+    /// The number of the generation to reduce [default: the newest]
+    #[arg(long, env = "STRATA_GENERATION", value_name = "N")]
+    generation: Option<u64>,
     /// Whose vectors [default: those of the one model there is]
     #[arg(long, env = "STRATA_VECTORS_OF", value_name = "NAME")]
     vectors_of: Option<ModelName>,
@@ -109,6 +112,7 @@ impl Arguments {
         Ok(Config {
             settings: settings.check()?,
             run: self.run,
+            generation: self.generation,
             vectors_of: self.vectors_of,
             force: self.force,
             threads,

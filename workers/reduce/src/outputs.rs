@@ -42,12 +42,12 @@ impl Outputs {
         self.put_at(&layout::in_run(&self.run, file), bytes).await
     }
 
-    /// Writes the labels of shard `index`.
+    /// Writes the labels of the shard of this number.
     ///
     /// # Errors
     /// [`StoreError`]; the object is then not remembered.
-    pub async fn put_labels(&mut self, index: usize, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.put_at(&layout::labels(&self.run, index), bytes).await?;
+    pub async fn put_labels(&mut self, number: usize, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.put_at(&layout::labels(&self.run, number), bytes).await?;
         Ok(())
     }
 

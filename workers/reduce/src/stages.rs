@@ -300,6 +300,7 @@ impl Stages {
             format: FORMAT,
             run: self.run.to_string(),
             vectors_of: self.corpus.model().to_string(),
+            generation: self.corpus.generation(),
             manifest_sha256: self.corpus.manifest_sha256().to_owned(),
             parameters: self.config.settings,
             rows: self.corpus.num_rows() as u64,

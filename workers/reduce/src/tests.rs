@@ -10,7 +10,7 @@ use rand_xoshiro::Xoshiro256Plus;
 use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Exit;
-use strata_shared::layout::{FORMAT, ModelName};
+use strata_shared::layout::ModelName;
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::measurements::{Measurements, Stage};
 use strata_shared::run_record::{ClustersRecord, OutputEntry};
@@ -54,22 +54,11 @@ async fn corpus() -> Store {
         let (bytes, sha256) = (raw.len() as u64, digest::sha256_hex(&raw));
         let vectors = vectors::encode(&documents, &unit_vectors(shard as u64), &model, &sha256).unwrap();
         store.put(&layout::vector_shard(&model, shard), vectors).await.unwrap();
-        shards.push(ShardEntry { key: key.to_string(), rows: ROWS as u64, bytes, sha256 });
+        shards.push(ShardEntry { key: key.to_string(), rows: ROWS as u64, superseded: 0, bytes, sha256 });
     }
-    let manifest = Manifest {
-        format: FORMAT,
-        rows: (SHARDS * ROWS) as u64,
-        shards,
-        inputs: vec![InputEntry {
-            name: "corpus.jsonl".into(),
-            lines: (SHARDS * ROWS) as u64,
-            blank: 0,
-            sha256: digest::sha256_hex(b""),
-        }],
-        rejected: 0,
-        undated: 0,
-        settings: ShardSettings::default(),
-    };
+    let (lines, sha256) = ((SHARDS * ROWS) as u64, digest::sha256_hex(b""));
+    let inputs = vec![InputEntry { name: "corpus.jsonl".into(), lines, blank: 0, sha256 }];
+    let manifest = Manifest::first(shards, inputs, (0, 0), ShardSettings::default());
     store.put(&layout::manifest(), manifest.encode()).await.unwrap();
     store
 }
@@ -78,8 +67,8 @@ fn config() -> Config {
     let settings = ReduceSettings { clusters: Some(3), lonely: 5, ..ReduceSettings::default() };
     let run = Some(RunName::new("r").unwrap());
     let (scratch, lonely_exhaustive) = (None, false);
-    let (vectors_of, force, memory_bytes) = (None, false, 4 << 30);
-    Config { settings, run, vectors_of, force, threads: 2, memory_bytes, scratch, lonely_exhaustive }
+    let (generation, vectors_of, force, memory_bytes) = (None, None, false, 4 << 30);
+    Config { settings, run, generation, vectors_of, force, threads: 2, memory_bytes, scratch, lonely_exhaustive }
 }
 
 fn record() -> Path {
@@ -156,7 +145,7 @@ async fn a_tight_limit_sends_vectors_to_the_scratch_folder_and_changes_nothing()
     let store = corpus().await;
     run(config(), store.clone()).await.unwrap();
     let finished = store.get(&record()).await.unwrap();
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap().open_shards().await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap().open_shards().await.unwrap();
     let plan = faiss::IndexPlan::by_size(SHARDS * ROWS, DIM, 3);
     let least = memory::Needs::of(&memory::Extent::of(&config(), &corpus), &plan).least;
     let scratch = tempfile::tempdir().unwrap();
@@ -191,7 +180,7 @@ async fn every_byte_of_the_outputs_stands_in_a_stage() {
 #[tokio::test]
 async fn a_run_that_another_question_has_begun_is_not_taken_over() {
     let store = corpus().await;
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap();
     Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap()).await.unwrap();
     let settings = ReduceSettings { lonely: 6, ..config().settings };
     let other = Config { settings, ..config() };
@@ -206,7 +195,7 @@ async fn a_run_that_another_question_has_begun_is_not_taken_over() {
 #[tokio::test]
 async fn a_reduce_whose_run_was_taken_for_another_question_remembers_and_announces_nothing() {
     let store = corpus().await;
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap();
     let name = RunName::new("r").unwrap();
     let clustered = || Clustered {
         output: OutputEntry { key: "runs/r/centroids.parquet".into(), bytes: 1, sha256: "0".repeat(64) },
@@ -238,7 +227,7 @@ async fn what_another_version_has_left_unfinished_is_begun_anew() {
     run(config(), store.clone()).await.unwrap();
     let finished = store.get(&record()).await.unwrap();
     store.delete(&record()).await.unwrap();
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap().open_shards().await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap().open_shards().await.unwrap();
     let name = RunName::new("r").unwrap();
     Checkpoint::open(&config(), &corpus, &name).await.unwrap();
     let unfinished = layout::in_run(&name, run_file::UNFINISHED);
