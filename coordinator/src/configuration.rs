@@ -177,7 +177,7 @@ fn words(value: &toml::Value) -> Result<Vec<String>, &'static str> {
 }
 
 /// Flags that are of one invocation: no file sets them, and no list of settings shows them.
-const OCCASIONAL: [&str; 7] = ["config", "help", "version", "json", "html", "dry-run", "detach"];
+const OCCASIONAL: [&str; 8] = ["config", "help", "version", "json", "html", "since", "dry-run", "detach"];
 
 /// Returns those flags and inputs of a command that `strata coordinate` knows too and that somebody has given, as words.
 fn passed_on(matches: &ArgMatches, file: &Settings) -> Vec<String> {

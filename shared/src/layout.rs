@@ -7,7 +7,16 @@ use object_store::path::Path;
 use crate::exit::{Classify, Exit};
 
 /// The version of every object format that this program writes; each version keeps a golden file.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// The oldest version that this program reads.
+pub const OLDEST_FORMAT: u32 = 1;
+
+/// Tells whether this program reads objects of this version.
+#[must_use]
+pub const fn is_read(format: u32) -> bool {
+    OLDEST_FORMAT <= format && format <= FORMAT
+}
 
 /// A name that is not safe as one segment of an object key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -151,6 +160,13 @@ pub fn labels(run: &RunName, index: usize) -> Path {
     Path::from(format!("runs/{run}/labels/{}", shard_file(index)))
 }
 
+/// Tells whether a key is that of labels in some run.
+#[must_use]
+pub fn is_labels(key: &Path) -> bool {
+    let mut parts = key.parts().skip(2);
+    parts.next().is_some_and(|part| part.as_ref() == "labels") && parts.count() == 1
+}
+
 /// Where the name of the newest finished run is.
 #[must_use]
 pub fn latest() -> Path {
@@ -188,6 +204,8 @@ pub mod run_file {
     pub const TIMELINE: &str = "timeline.parquet";
     /// The loneliest documents.
     pub const LONELY: &str = "lonely.parquet";
+    /// What changed since the run's predecessor, where it has one.
+    pub const CHANGES: &str = "changes.parquet";
     /// Times, memory, rates, host.
     pub const MEASUREMENTS: &str = "measurements.json";
     /// Written last: the run is finished.
@@ -256,6 +274,15 @@ mod tests {
         for key in ["lease/1.json", "lease/00000001", "lease/+0000001.json", "lease/a/00000001.json", "lease/note.json"]
         {
             assert_eq!(lease_number(&Path::from(key)), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn labels_are_told_from_the_other_objects_of_a_run() {
+        let run = RunName::new("labels").unwrap();
+        assert!(is_labels(&labels(&run, 7)));
+        for key in [in_run(&run, run_file::TOPICS), raw_shard(1), manifest()] {
+            assert!(!is_labels(&key), "{key}");
         }
     }
 

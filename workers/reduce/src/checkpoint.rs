@@ -16,12 +16,15 @@ use serde::{Deserialize, Serialize};
 use strata_shared::digest;
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord, RunRecord};
+use strata_shared::run_record::{
+    ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord, PredecessorRecord, RunRecord,
+};
 use strata_shared::settings::ReduceSettings;
 use strata_shared::store::{Store, StoreError};
 
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
+use crate::lineage::{Following, Traced};
 
 /// What a run is to answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,22 @@ struct Question {
     parameters: ReduceSettings,
 }
 
+/// The run that is followed: an input, which is found anew each time that a reduce begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Followed {
+    run: String,
+    centroids_sha256: String,
+}
+
+impl Followed {
+    fn by(record: &RunRecord) -> Option<Self> {
+        let predecessor = record.predecessor.as_ref()?;
+        let PredecessorRecord { run, centroids_sha256, .. } = predecessor.clone();
+        Some(Self { run, centroids_sha256 })
+    }
+}
+
 /// The stages that are finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +59,7 @@ struct Progress {
     question: Question,
     /// What the footers of all shards say of their contents.
     vectors_sha256: String,
+    follows: Option<Followed>,
     clustered: Option<Clustered>,
     labelled: Option<Labelled>,
     lonely: Option<ListedLonely>,
@@ -48,13 +68,19 @@ struct Progress {
 
 impl Progress {
     /// Nothing is finished.
-    const fn begin(question: Question, vectors_sha256: String) -> Self {
-        Self { format: FORMAT, question, vectors_sha256, clustered: None, labelled: None, lonely: None, index: None }
+    const fn begin(question: Question, vectors_sha256: String, follows: Option<Followed>) -> Self {
+        let (clustered, labelled, lonely, index) = (None, None, None, None);
+        Self { format: FORMAT, question, vectors_sha256, follows, clustered, labelled, lonely, index }
+    }
+
+    /// Tells whether what another reduce has finished would be the same here.
+    fn has_inputs_of(&self, other: &Self) -> bool {
+        self.vectors_sha256 == other.vectors_sha256 && self.follows == other.follows
     }
 }
 
 /// The centroids are in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clustered {
     /// `centroids.parquet`.
@@ -65,6 +91,8 @@ pub struct Clustered {
     pub clusters: ClustersRecord,
     /// Why they are fewer than asked for, if so.
     pub lowered: Option<String>,
+    /// The run that is followed, and how the clustering came out.
+    pub predecessor: Option<PredecessorRecord>,
 }
 
 /// Labels, topics and timeline are in the store.
@@ -86,6 +114,8 @@ pub struct Labelled {
     pub periods: PeriodsRecord,
     /// What a reader of the findings should know.
     pub notes: Vec<String>,
+    /// Topics and documents matched with those of the run that is followed.
+    pub traced: Traced,
 }
 
 /// The lonely list is in the store.
@@ -122,13 +152,22 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`ReduceError::OtherRunUnfinished`] if the folder belongs to another question, or the store fails.
-    pub async fn open(config: &Config, corpus: &Corpus, run: &RunName) -> Result<Self, Failure> {
+    pub async fn open(
+        config: &Config,
+        corpus: &Corpus,
+        run: &RunName,
+        following: Option<&Following>,
+    ) -> Result<Self, Failure> {
         let question = Question {
             manifest_sha256: corpus.manifest_sha256().to_owned(),
             vectors_of: corpus.model().to_string(),
             parameters: config.settings.clone(),
         };
-        let begun = Progress::begin(question, corpus.vectors_sha256());
+        let follows = following.map(|following| Followed {
+            run: following.record.run.clone(),
+            centroids_sha256: following.centroids_sha256().to_owned(),
+        });
+        let begun = Progress::begin(question, corpus.vectors_sha256(), follows);
         let (store, key) = (corpus.store().clone(), layout::in_run(run, run_file::UNFINISHED));
         let rows_key = layout::in_run(run, run_file::UNFINISHED_ROWS);
         let mut checkpoint = Self { store, key, rows_key, progress: begun };
@@ -147,12 +186,12 @@ impl Checkpoint {
             Ok(found) if found.question != self.progress.question => {
                 return Err(ReduceError::OtherRunUnfinished { run: run.clone() }.into());
             }
-            Ok(found) if found.format == FORMAT && found.vectors_sha256 == self.progress.vectors_sha256 => {
+            Ok(found) if found.format == FORMAT && found.has_inputs_of(&self.progress) => {
                 self.progress = found;
                 tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
                 return Ok(());
             }
-            Ok(_) => tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors: beginning anew"),
+            Ok(_) => tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors or followed another run: beginning anew"),
             Err(error) => {
                 tracing::warn!(%run, %error, "what an earlier reduce left cannot be read: beginning anew");
             }
@@ -166,14 +205,15 @@ impl Checkpoint {
     /// [`ReduceError::Taken`], or the store fails.
     pub async fn confirm(&self, run: &RunName) -> Result<(), Failure> {
         let is_ours = match self.store.get_if_present(&self.key).await? {
-            Some(found) => {
-                serde_json::from_slice::<Progress>(&found).is_ok_and(|found| found.question == self.progress.question)
-            }
+            Some(found) => serde_json::from_slice::<Progress>(&found).is_ok_and(|found| {
+                found.question == self.progress.question && found.follows == self.progress.follows
+            }),
             None => RunRecord::read_if_present(&self.store, run).await?.is_none_or(|record| {
                 let Question { manifest_sha256, vectors_of, parameters } = &self.progress.question;
                 record.manifest_sha256 == *manifest_sha256
                     && record.vectors_of == *vectors_of
                     && record.parameters == *parameters
+                    && Followed::by(&record) == self.progress.follows
             }),
         };
         if is_ours { Ok(()) } else { Err(ReduceError::Taken { run: run.clone() }.into()) }
@@ -247,8 +287,8 @@ impl Checkpoint {
     /// # Errors
     /// The store fails.
     pub async fn finish_clustering(&mut self, clustered: Clustered) -> Result<(), StoreError> {
-        let Progress { question, vectors_sha256, .. } = self.progress.clone();
-        self.progress = Progress { clustered: Some(clustered), ..Progress::begin(question, vectors_sha256) };
+        let Progress { question, vectors_sha256, follows, .. } = self.progress.clone();
+        self.progress = Progress { clustered: Some(clustered), ..Progress::begin(question, vectors_sha256, follows) };
         self.save().await
     }
 

@@ -4,6 +4,7 @@
 //! ids and vectors and holds them to nothing: the pass that labels, which checks every byte, confirms the sample too
 //! ([`crate::sample::Roll`]).
 
+use ndarray::Array2;
 use strata_shared::centroids;
 use strata_shared::exit::Failure;
 use strata_shared::table::TableError;
@@ -14,6 +15,12 @@ use crate::corpus::{Columns, Corpus, ShardStream};
 use crate::kmeans::{self, Centroids, Fit, Params};
 use crate::sample::{Sample, Sampler, sample_size};
 
+/// A clustering that starts from the centroids of an earlier run may have this much more inertia over the sample than one that
+/// starts afresh; otherwise it is trapped.
+///
+/// 35,709 abstracts in six steps ended at 0.1 %. Two fresh starts differ by 0.2 %.
+const MOST_EXCESS: f64 = 0.01;
+
 /// What the first pass found.
 #[derive(Debug)]
 pub struct Survey {
@@ -23,14 +30,30 @@ pub struct Survey {
     pub fit: Fit,
     /// Clusters asked for, by flag or by rule.
     pub requested: usize,
+    /// How a start from the centroids of an earlier run came out.
+    pub start: Option<WarmStart>,
+}
+
+/// How a start from the centroids of an earlier run came out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WarmStart {
+    /// Whether the clustering is the one that started there.
+    pub is_kept: bool,
+    /// Its inertia over the sample by that of a fresh start, less 1.
+    pub excess: f64,
 }
 
 impl Survey {
-    /// Clusters a sample that was drawn.
+    /// Clusters a sample that was drawn, from `initial` centroids unless a fresh start is better.
     ///
     /// # Errors
     /// k-means fails.
-    pub async fn make(config: &Config, corpus: &Corpus, sample: Sample) -> Result<Self, Failure> {
+    pub async fn make(
+        config: &Config,
+        corpus: &Corpus,
+        sample: Sample,
+        initial: Option<Array2<f32>>,
+    ) -> Result<Self, Failure> {
         let requested = config.clusters(corpus.num_rows());
         let params = Params {
             clusters: requested,
@@ -38,7 +61,7 @@ impl Survey {
             engine: config.settings.kmeans,
             ..Params::default()
         };
-        config.compute(move || cluster(sample, requested, &params)).await
+        config.compute(move || cluster(sample, requested, &params, initial)).await
     }
 }
 
@@ -82,10 +105,51 @@ fn read(shards: ShardStream, mut sampler: Sampler, num_rows: usize) -> Result<Sa
     Ok(sampler.finish().map_err(failed)?)
 }
 
-fn cluster(sample: Sample, requested: usize, params: &Params) -> Result<Survey, Failure> {
-    let fit = kmeans::fit(sample.vectors.view(), params).map_err(|error| ReduceError::stage("k-means", error))?;
+fn cluster(
+    sample: Sample,
+    requested: usize,
+    params: &Params,
+    initial: Option<Array2<f32>>,
+) -> Result<Survey, Failure> {
+    let failed = |error| ReduceError::stage("k-means", error);
+    let mut fit = kmeans::fit(sample.vectors.view(), params).map_err(failed)?;
+    let mut start = None;
+    if let Some(initial) = initial {
+        let warm = kmeans::fit_from(sample.vectors.view(), initial, params).map_err(failed)?;
+        let judged = judge(&warm, &fit);
+        tracing::info!(excess = judged.excess, kept = judged.is_kept, "clusters from earlier centroids");
+        if judged.is_kept {
+            fit = warm;
+        }
+        start = Some(judged);
+    }
     if let Some(lowered) = fit.lowered {
         tracing::warn!("{lowered}");
     }
-    Ok(Survey { sample, fit, requested })
+    Ok(Survey { sample, fit, requested, start })
+}
+
+/// Holds a warm start against a fresh one.
+fn judge(warm: &Fit, fresh: &Fit) -> WarmStart {
+    // Where a sample coincides with its centroids there is nothing to be trapped in.
+    let excess = if fresh.sample_inertia > 0.0 { warm.sample_inertia / fresh.sample_inertia - 1.0 } else { 0.0 };
+    WarmStart { is_kept: excess <= MOST_EXCESS, excess }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trapped_clustering_is_given_up() {
+        let fit = |sample_inertia| Fit {
+            centroids: Centroids::new(Array2::zeros((1, 1))),
+            sizes: vec![1],
+            lowered: None,
+            sample_inertia,
+        };
+        assert!(judge(&fit(100.9), &fit(100.0)).is_kept && judge(&fit(90.0), &fit(100.0)).is_kept);
+        assert!(!judge(&fit(101.1), &fit(100.0)).is_kept);
+        assert!(judge(&fit(0.0), &fit(0.0)).is_kept);
+    }
 }

@@ -1,5 +1,7 @@
 //! Whole reduces over a small store in memory: what is refused before it costs anything, and what is done again.
 
+mod following;
+
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -44,23 +46,33 @@ fn unit_vectors(seed: u64) -> Vectors {
 
 /// A store with a corpus and its vectors.
 async fn corpus() -> Store {
-    let (store, model) = (Store::new("memory", Arc::new(InMemory::new())), ModelName::new("small").unwrap());
+    let store = Store::new("memory", Arc::new(InMemory::new()));
+    let shards: Vec<(Documents, Vectors)> =
+        (0..SHARDS).map(|shard| (documents(shard), unit_vectors(shard as u64))).collect();
+    put_corpus(&store, &shards).await;
+    store
+}
+
+/// Writes a corpus of these shards over what there is.
+async fn put_corpus(store: &Store, corpus: &[(Documents, Vectors)]) {
+    let model = ModelName::new("small").unwrap();
     let mut shards = Vec::new();
-    for shard in 0..SHARDS {
-        let (documents, key) = (documents(shard), layout::raw_shard(shard));
+    for (shard, (documents, vectors)) in corpus.iter().enumerate() {
         let raw = documents.encode().unwrap();
         let (bytes, sha256) = (raw.len() as u64, digest::sha256_hex(&raw));
-        let vectors = vectors::encode(&documents, &unit_vectors(shard as u64), &model, &sha256).unwrap();
+        let vectors = vectors::encode(documents, vectors, &model, &sha256).unwrap();
         store.put(&layout::vector_shard(&model, shard), vectors).await.unwrap();
-        shards.push(ShardEntry { key: key.to_string(), rows: ROWS as u64, bytes, sha256 });
+        let (key, rows) = (layout::raw_shard(shard).to_string(), documents.len() as u64);
+        shards.push(ShardEntry { key, rows, bytes, sha256 });
     }
+    let rows = shards.iter().map(|shard| shard.rows).sum();
     let manifest = Manifest {
         format: FORMAT,
-        rows: (SHARDS * ROWS) as u64,
+        rows,
         shards,
         inputs: vec![InputEntry {
             name: "corpus.jsonl".into(),
-            lines: (SHARDS * ROWS) as u64,
+            lines: rows,
             blank: 0,
             sha256: digest::sha256_hex(b""),
         }],
@@ -69,7 +81,6 @@ async fn corpus() -> Store {
         settings: ShardSettings::default(),
     };
     store.put(&layout::manifest(), manifest.encode()).await.unwrap();
-    store
 }
 
 fn config() -> Config {
@@ -77,7 +88,8 @@ fn config() -> Config {
     let run = Some(RunName::new("r").unwrap());
     let (scratch, lonely_exhaustive) = (None, false);
     let (vectors_of, force, memory_bytes) = (None, false, 4 << 30);
-    Config { settings, run, vectors_of, force, threads: 2, memory_bytes, scratch, lonely_exhaustive }
+    let (threads, former) = (2, None);
+    Config { settings, run, vectors_of, force, threads, memory_bytes, scratch, lonely_exhaustive, former }
 }
 
 fn record() -> Path {
@@ -190,7 +202,7 @@ async fn every_byte_that_is_written_stands_in_a_stage() {
 async fn a_run_that_another_question_has_begun_is_not_taken_over() {
     let store = corpus().await;
     let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
-    checkpoint::Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap()).await.unwrap();
+    checkpoint::Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap(), None).await.unwrap();
     let settings = ReduceSettings { lonely: 6, ..config().settings };
     let other = Config { settings, ..config() };
     let refused = run(other.clone(), store.clone()).await.unwrap_err();
