@@ -95,11 +95,8 @@ impl Work {
         for (name, value) in optional {
             value.into_iter().for_each(|value| flag(name, value));
         }
-        let switches = [
-            ("--force", flags.force),
-            ("--lonely-exhaustive", flags.lonely_exhaustive),
-            ("--fresh", flags.fresh),
-        ];
+        let switches =
+            [("--force", flags.force), ("--lonely-exhaustive", flags.lonely_exhaustive), ("--fresh", flags.fresh)];
         arguments.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()));
         let run = Some(run.clone());
         Self { stage: Stage::Reduce, num_tasks: 1, arguments, num_documents, shards: Vec::new(), run }

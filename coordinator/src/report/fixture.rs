@@ -370,8 +370,12 @@ pub(super) fn changes() -> Changes {
     ];
     changes.extend(compare_topics(&former.topics, &now.topics));
     changes.extend(compare_lonely(lists[0], lists[1], known, |_| true));
-    let step = |run: &str, topics: &[Topic], changes: Vec<Change>| {
-        Step { run: run.into(), generation: 1, rows: 34_466, topics: topics.to_vec(), changes }
+    let step = |run: &str, topics: &[Topic], changes: Vec<Change>| Step {
+        run: run.into(),
+        generation: 1,
+        rows: 34_466,
+        topics: topics.to_vec(),
+        changes,
     };
     let steps = vec![
         step("run-a", &former.topics, Vec::new()),
@@ -414,9 +418,10 @@ pub(super) fn ends(changes: &Changes) -> (End, End) {
 /// The same with texts that would do harm if they were obeyed.
 pub(super) fn hostile_changes() -> Changes {
     let mut changes = changes();
-    let texts = changes.changes.iter_mut().flat_map(|change| {
-        [&mut change.name, &mut change.other_name, &mut change.title, &mut change.document_id]
-    });
+    let texts = changes
+        .changes
+        .iter_mut()
+        .flat_map(|change| [&mut change.name, &mut change.other_name, &mut change.title, &mut change.document_id]);
     let texts = texts.filter(|text| text.is_some());
     texts.zip(HOSTILE.iter().cycle()).for_each(|(text, hostile)| *text = Some((*hostile).to_owned()));
     changes

@@ -23,9 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strata_shared::findings::{Findings, Status, Topic};
 use strata_shared::manifest::Manifest;
 
-pub use changes::{
-    Changes, End, Step, compose, history, json as changes_json, terminal as changes_terminal,
-};
+pub use changes::{Changes, End, Step, compose, history, json as changes_json, terminal as changes_terminal};
 pub use json::json;
 pub use page::html;
 pub use tally::{Tally, TallyError};

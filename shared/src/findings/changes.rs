@@ -6,9 +6,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, PrimitiveArray, RecordBatch, StringArray,
 };
-use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef,
-};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -202,18 +200,14 @@ fn schema() -> SchemaRef {
 }
 
 pub(super) fn encode(changes: &[Change]) -> Result<Vec<u8>, TableError> {
-    let text = |of: fn(&Change) -> Option<&str>| -> ArrayRef {
-        Arc::new(changes.iter().map(of).collect::<StringArray>())
-    };
-    let counts = |of: fn(&Change) -> Option<i64>| -> ArrayRef {
-        Arc::new(changes.iter().map(of).collect::<Int64Array>())
-    };
-    let floats = |of: fn(&Change) -> Option<f64>| -> ArrayRef {
-        Arc::new(changes.iter().map(of).collect::<Float64Array>())
-    };
-    let similarities = |of: fn(&Change) -> Option<f32>| -> ArrayRef {
-        Arc::new(changes.iter().map(of).collect::<Float32Array>())
-    };
+    let text =
+        |of: fn(&Change) -> Option<&str>| -> ArrayRef { Arc::new(changes.iter().map(of).collect::<StringArray>()) };
+    let counts =
+        |of: fn(&Change) -> Option<i64>| -> ArrayRef { Arc::new(changes.iter().map(of).collect::<Int64Array>()) };
+    let floats =
+        |of: fn(&Change) -> Option<f64>| -> ArrayRef { Arc::new(changes.iter().map(of).collect::<Float64Array>()) };
+    let similarities =
+        |of: fn(&Change) -> Option<f32>| -> ArrayRef { Arc::new(changes.iter().map(of).collect::<Float32Array>()) };
     let columns: Vec<ArrayRef> = vec![
         text(|change| Some(change.kind.as_str())),
         counts(|change| change.topic_id),

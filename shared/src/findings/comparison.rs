@@ -86,17 +86,14 @@ pub fn compare_lonely(
     }
     let ids = |list: LonelyList<'_>| list.entries.iter().map(|entry| entry.id.clone()).collect::<BTreeSet<_>>();
     let (listed_before, listed) = (ids(former), ids(now));
-    let is_below = |entry: &&LonelyDocument, cutoff: Option<f64>| {
-        cutoff.is_some_and(|cutoff| entry.similarity < cutoff as f32)
-    };
+    let is_below =
+        |entry: &&LonelyDocument, cutoff: Option<f64>| cutoff.is_some_and(|cutoff| entry.similarity < cutoff as f32);
     let new = now.entries.iter().filter(|entry| !listed_before.contains(&entry.id));
     let new = new.filter(|entry| !was_there(&entry.id) || is_below(entry, former.cutoff));
     let gone = former.entries.iter().filter(|entry| !listed.contains(&entry.id));
     let gone = gone.filter(|entry| is_there(&entry.id) && is_below(entry, now.cutoff));
-    let new = new.map(|entry| Change {
-        similarity: Some(entry.similarity),
-        ..about_document(ChangeKind::NewLoner, entry)
-    });
+    let new =
+        new.map(|entry| Change { similarity: Some(entry.similarity), ..about_document(ChangeKind::NewLoner, entry) });
     let gone = gone.map(|entry| Change {
         similarity: now.cutoff.map(|cutoff| cutoff as f32),
         former_similarity: Some(entry.similarity),
@@ -164,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_topic_that_rose_and_fades_is_told_twice() {
-        let changes = compare_topics(&[topic(4, Status::Rising)], &[topic(4, Status::Fading), topic(5, Status::Steady)]);
+        let changes =
+            compare_topics(&[topic(4, Status::Rising)], &[topic(4, Status::Fading), topic(5, Status::Steady)]);
         let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
         assert_eq!(kinds, [ChangeKind::NowFading, ChangeKind::NoLongerEmerging]);
         assert_eq!((changes[0].topic_id, changes[0].former_status), (Some(4), Some(Status::Rising)));
@@ -181,11 +179,8 @@ mod tests {
         let changes = compare_lonely(former, now, |id| id != "new", |id| id != "withdrawn");
         let told: Vec<(ChangeKind, &str)> =
             changes.iter().map(|change| (change.kind, change.document_id.as_deref().unwrap())).collect();
-        let expected = [
-            (ChangeKind::NewLoner, "new"),
-            (ChangeKind::NewLoner, "deserted"),
-            (ChangeKind::FoundCompany, "company"),
-        ];
+        let expected =
+            [(ChangeKind::NewLoner, "new"), (ChangeKind::NewLoner, "deserted"), (ChangeKind::FoundCompany, "company")];
         assert_eq!(told, expected);
         assert_eq!(compare_lonely(LonelyList { k: 3, ..former }, now, |_| false, |_| true), []);
     }

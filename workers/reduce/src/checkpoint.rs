@@ -191,7 +191,9 @@ impl Checkpoint {
                 tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
                 return Ok(());
             }
-            Ok(_) => tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors or followed another run: beginning anew"),
+            Ok(_) => {
+                tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors or followed another run: beginning anew")
+            }
             Err(error) => {
                 tracing::warn!(%run, %error, "what an earlier reduce left cannot be read: beginning anew");
             }
@@ -205,9 +207,8 @@ impl Checkpoint {
     /// [`ReduceError::Taken`], or the store fails.
     pub async fn confirm(&self, run: &RunName) -> Result<(), Failure> {
         let is_ours = match self.store.get_if_present(&self.key).await? {
-            Some(found) => serde_json::from_slice::<Progress>(&found).is_ok_and(|found| {
-                found.question == self.progress.question && found.follows == self.progress.follows
-            }),
+            Some(found) => serde_json::from_slice::<Progress>(&found)
+                .is_ok_and(|found| found.question == self.progress.question && found.follows == self.progress.follows),
             None => RunRecord::read_if_present(&self.store, run).await?.is_none_or(|record| {
                 let Question { manifest_sha256, vectors_of, parameters } = &self.progress.question;
                 record.manifest_sha256 == *manifest_sha256

@@ -43,12 +43,7 @@ pub struct Origin<'a> {
 ///
 /// # Errors
 /// [`Failure`] if no thread can be had.
-pub async fn make(
-    config: &Config,
-    corpus: &Corpus,
-    counts: &Counts,
-    origin: Origin<'_>,
-) -> Result<Findings, Failure> {
+pub async fn make(config: &Config, corpus: &Corpus, counts: &Counts, origin: Origin<'_>) -> Result<Findings, Failure> {
     let recent = NonZeroUsize::new(config.settings.recent).unwrap_or(NonZeroUsize::MIN);
     let settings = fading::Settings { recent, seed: config.settings.seed };
     let timeline = counts.timeline.clone();

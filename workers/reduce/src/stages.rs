@@ -12,9 +12,9 @@ use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, Prede
 use crate::checkpoint::{Checkpoint, Clustered, Labelled, ListedLonely, WrittenIndex};
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
+use crate::findings::Origin;
 use crate::inverted_lists::Place;
 use crate::kmeans::Centroids;
-use crate::findings::Origin;
 use crate::labelling::{Counts, Labelling, Question, Training};
 use crate::lineage::{self, Following, Traced};
 use crate::lonely::Certificate;
@@ -112,7 +112,8 @@ impl Stages {
             let output = outputs.put(run_file::CENTROIDS, survey::encode_centroids(&survey.fit.centroids)?).await?;
             Ok::<_, Failure>((survey, output))
         };
-        let (Survey { sample, fit, requested, start }, output) = stopwatch.stage("k-means", corpus.num_rows(), work).await?;
+        let (Survey { sample, fit, requested, start }, output) =
+            stopwatch.stage("k-means", corpus.num_rows(), work).await?;
         let (found, sample_rows) = (fit.centroids.len(), sample.rows.len());
         let clusters = ClustersRecord { requested, found, sample_rows };
         let (centroids, lowered) = (Arc::new(fit.centroids), fit.lowered.map(|lowered| lowered.to_string()));

@@ -113,9 +113,8 @@ impl<'a> Between<'a> {
             all.filter_map(|change| Some((change.document_id.as_deref()?, change))).collect()
         };
         let (came, left) = (told(ChangeKind::NewLoner), told(ChangeKind::FoundCompany));
-        let is_listed = |list: &[strata_shared::findings::LonelyDocument], id: &str| {
-            list.iter().any(|entry| entry.id == id)
-        };
+        let is_listed =
+            |list: &[strata_shared::findings::LonelyDocument], id: &str| list.iter().any(|entry| entry.id == id);
         let new = now.iter().filter(|entry| !is_listed(before, &entry.id)).filter_map(|entry| {
             let change = came.get(entry.id.as_str())?;
             Some(Change { similarity: Some(entry.similarity), ..(*change).clone() })
@@ -143,7 +142,8 @@ mod tests {
         let changes = fixture::changes();
         let (former, now) = fixture::ends(&changes);
         let last = changes.steps.len() - 1;
-        let own: Vec<Change> = changes.steps[last].changes.iter().filter(|change| !change.kind.is_event()).cloned().collect();
+        let own: Vec<Change> =
+            changes.steps[last].changes.iter().filter(|change| !change.kind.is_event()).cloned().collect();
         let composed = compose(&former, &now, &changes.steps[last..]);
         let composed: Vec<Change> = composed.into_iter().filter(|change| !change.kind.is_event()).collect();
         assert_eq!(composed, own);
@@ -166,22 +166,25 @@ mod tests {
             changes,
         };
         let steps = [
-            step(&[1, 2, 4, 5], vec![
-                event(ChangeKind::Split, 4, Some(1)),
-                event(ChangeKind::Born, 5, None),
-                event(ChangeKind::Merged, 3, Some(2)),
-            ]),
-            step(&[1, 4, 6], vec![
-                event(ChangeKind::Merged, 2, Some(4)),
-                event(ChangeKind::Died, 5, None),
-                event(ChangeKind::Split, 6, Some(5)),
-            ]),
+            step(
+                &[1, 2, 4, 5],
+                vec![
+                    event(ChangeKind::Split, 4, Some(1)),
+                    event(ChangeKind::Born, 5, None),
+                    event(ChangeKind::Merged, 3, Some(2)),
+                ],
+            ),
+            step(
+                &[1, 4, 6],
+                vec![
+                    event(ChangeKind::Merged, 2, Some(4)),
+                    event(ChangeKind::Died, 5, None),
+                    event(ChangeKind::Split, 6, Some(5)),
+                ],
+            ),
         ];
-        let end = |ids: &[i64]| End {
-            record: fixture::report().findings.record,
-            topics: topics(ids),
-            lonely: Vec::new(),
-        };
+        let end =
+            |ids: &[i64]| End { record: fixture::report().findings.record, topics: topics(ids), lonely: Vec::new() };
         let changes = compose(&end(&[1, 2, 3]), &end(&[1, 4, 6]), &steps);
         assert_eq!(ids(&changes, ChangeKind::Split), [(4, Some(1))]);
         assert_eq!(ids(&changes, ChangeKind::Born), [(6, None)]);

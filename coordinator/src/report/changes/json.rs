@@ -41,8 +41,7 @@ pub fn json(changes: &Changes) -> serde_json::Result<String> {
         let (generation, rows, topics) = run(step);
         Run { run: &step.run, generation, rows, topics }
     });
-    let history =
-        |topic: &'_ Topic| (topic.topic_id, changes.past(topic.topic_id));
+    let history = |topic: &'_ Topic| (topic.topic_id, changes.past(topic.topic_id));
     let last = changes.steps.last();
     let topics = last.into_iter().flat_map(|step| &step.topics).map(|topic| {
         let (topic_id, runs) = history(topic);

@@ -50,7 +50,8 @@ pub fn history(runs: &[PastRun], view: &View, as_json: bool) -> serde_json::Resu
 }
 
 fn entry(run: &PastRun) -> Entry<'_> {
-    let counts = |counts: &BTreeMap<ChangeKind, i64>| counts.iter().map(|(kind, number)| (kind.as_str(), *number)).collect();
+    let counts =
+        |counts: &BTreeMap<ChangeKind, i64>| counts.iter().map(|(kind, number)| (kind.as_str(), *number)).collect();
     Entry {
         run: &run.record.run,
         generation: run.record.generation,

@@ -37,7 +37,8 @@ impl Sheet<'_> {
     fn table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> String {
         let shown = &rows[..rows.len().min(LISTED)];
         let more = rows.len() - shown.len();
-        let more = if more > 0 { self.paragraph(&format!("… {more} more in changes.parquet")) } else { String::new() };
+        let more =
+            if more > 0 { self.paragraph(&format!("… {more} more in changes.parquet")) } else { String::new() };
         render(columns, shown, self.width, self.colour) + &more
     }
 
@@ -78,14 +79,24 @@ impl Sheet<'_> {
         ];
         let rows: Vec<Vec<Cell>> = self.changes.of(&STATUSES).into_iter().map(status_row).collect();
         let text = if rows.is_empty() { self.paragraph("no call changed") } else { self.table(&columns, &rows) };
-        let renamed: String = self.changes.of(&[ChangeKind::Renamed]).into_iter().take(LISTED).map(|change| self.renamed(change)).collect();
+        let renamed: String = self
+            .changes
+            .of(&[ChangeKind::Renamed])
+            .into_iter()
+            .take(LISTED)
+            .map(|change| self.renamed(change))
+            .collect();
         self.heading("Calls that changed") + &text + &renamed
     }
 
     fn renamed(&self, change: &Change) -> String {
         let name = |name: &Option<String>| name.clone().unwrap_or_default();
         let id = change.topic_id.unwrap_or_default();
-        self.paragraph(&format!("{id} moved and is “{}” now, before “{}”", name(&change.name), name(&change.other_name)))
+        self.paragraph(&format!(
+            "{id} moved and is “{}” now, before “{}”",
+            name(&change.name),
+            name(&change.other_name)
+        ))
     }
 
     fn loners(&self) -> String {
@@ -134,7 +145,11 @@ impl Sheet<'_> {
                 ]
             })
             .collect();
-        if rows.is_empty() { String::new() } else { self.heading("Topics over the runs") + &self.table(&columns, &rows) }
+        if rows.is_empty() {
+            String::new()
+        } else {
+            self.heading("Topics over the runs") + &self.table(&columns, &rows)
+        }
     }
 }
 

@@ -236,7 +236,11 @@ fn batches(num_rows: usize, least_rows: usize) -> Vec<usize> {
 
 /// Takes steps over the whole sample until neither one among neighbours nor a comparison of all rows with all
 /// centroids improves it enough; returns where the rows belong.
-pub(super) fn polish(steps: &mut dyn Steps, sample: ArrayView2<'_, f32>, watch: Watch<'_>) -> Result<Occupied, FitError> {
+pub(super) fn polish(
+    steps: &mut dyn Steps,
+    sample: ArrayView2<'_, f32>,
+    watch: Watch<'_>,
+) -> Result<Occupied, FitError> {
     let mut inertia = improve(steps, sample.nrows(), LEAST_IMPROVEMENT, watch)?;
     for _ in 1..MAX_ROUNDS {
         let occupied = Occupied::new(sample, Centroids::new(steps.centroids().to_owned()));
@@ -266,7 +270,11 @@ fn improve(steps: &mut dyn Steps, num_rows: usize, least: f64, watch: Watch<'_>)
 }
 
 /// Fills empty clusters, a step after each attempt, then settles the order.
-pub(super) fn occupy(engine: KmeansEngine, mut occupied: Occupied, sample: ArrayView2<'_, f32>) -> Result<Fit, FitError> {
+pub(super) fn occupy(
+    engine: KmeansEngine,
+    mut occupied: Occupied,
+    sample: ArrayView2<'_, f32>,
+) -> Result<Fit, FitError> {
     for _ in 0..MAX_REPAIRS {
         let Some(reseeded) = reseed_empty(sample, &occupied) else { break };
         let mut steps = engine::start(engine, sample, reseeded);

@@ -100,13 +100,7 @@ impl Table {
     }
 
     /// Looks where a row could go whose column is reached at `cost`.
-    fn extend(
-        &self,
-        row: usize,
-        cost: i128,
-        ways: &mut [Option<Way>],
-        next: &mut BinaryHeap<Reverse<(i128, usize)>>,
-    ) {
+    fn extend(&self, row: usize, cost: i128, ways: &mut [Option<Way>], next: &mut BinaryHeap<Reverse<(i128, usize)>>) {
         let paid = self.paid(row);
         for &(column, price) in &self.edges[row] {
             let cost = cost + i128::from(price) - self.potentials[column] - paid;

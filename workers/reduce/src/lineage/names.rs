@@ -11,7 +11,8 @@ use crate::naming::{NAME_SEPARATOR, TopicName};
 
 /// A topic of less strength has moved so far that it is named anew.
 ///
-/// At half, as many documents stayed as came and left. Of 200 topics of abstracts one or two fall below it in a month that brings 4 %.
+/// Then more of its documents came or left than stayed. While 35,709 abstracts by date grew by a quarter in six steps, 15 of 6,000
+/// topics fell below it in a step.
 const LEAST_STRENGTH: f64 = 0.5;
 
 /// Gives topics the names that they had, unless they moved: by one step, or so slowly that of the name no part is among the terms

@@ -8,7 +8,8 @@ use strata_shared::run_record::RunRecord;
 use super::*;
 
 /// Topics that are planted, by the words of their titles.
-const TOPICS: [&str; 4] = ["petri nets manufacturing", "visual servoing camera", "soft grippers jamming", "quantum annealing qubits"];
+const TOPICS: [&str; 4] =
+    ["petri nets manufacturing", "visual servoing camera", "soft grippers jamming", "quantum annealing qubits"];
 
 const ROWS_OF_TOPIC: usize = 60;
 
