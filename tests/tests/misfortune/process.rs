@@ -29,7 +29,7 @@ const STAGES: [(&str, &[&str]); 6] = [
     ("\"findings\"", &["k-means"]),
     ("lonely: first rows", &["sample", "k-means", "labels", "findings"]),
     ("lonely: own cluster", &["sample", "k-means", "labels", "findings"]),
-    ("lonely and index", &["sample", "k-means", "labels", "findings"]),
+    ("lonely: other clusters", &["sample", "k-means", "labels", "findings"]),
 ];
 
 const LIMIT: Duration = Duration::from_mins(5);
@@ -65,7 +65,7 @@ fn forget(store: &Path) {
     std::fs::remove_dir_all(store.join("runs")).unwrap();
 }
 
-/// Kills the program at the first line that has these words; tells whether there was one.
+/// Kills the program at the first line that has these words; tells whether there was one, and it was not too late.
 fn killed_at(mut command: Command, words: &str) -> bool {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -97,6 +97,21 @@ fn a_reduce_killed_in_any_stage_goes_on_to_the_same_objects_and_leaves_nothing_b
         let done_again = stages(&run).unwrap();
         assert!(!done_again.iter().any(|done| finished.contains(&done.as_str())), "{stage:?}: {done_again:?} again");
     }
+}
+
+#[test]
+fn what_was_done_beside_an_index_that_could_not_be_written_is_not_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    generate(&store);
+    // A file cannot take the place of a folder.
+    let index = store.join("runs/mine/index.faiss");
+    std::fs::create_dir_all(&index).unwrap();
+    let end = ProcessGroup::start(worker(&store, &[])).unwrap().wait(LIMIT).unwrap();
+    assert!(end.code().is_some_and(|code| code != 0) && end.output.contains("index.faiss"), "{}", end.output);
+    std::fs::remove_dir(&index).unwrap();
+    finish(worker(&store, &[]));
+    assert_eq!(stages(&store.join("runs/mine")).unwrap(), ["sort", "index", "all"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use strata_shared::run_record::{
 };
 use strata_shared::settings::ReduceSettings;
 use strata_shared::store::{Store, StoreError};
+use tokio::sync::OnceCell;
 
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
@@ -51,11 +52,17 @@ impl Followed {
     }
 }
 
+/// What this version makes of a question; to be raised with whatever changes the bytes of an object.
+const METHOD: u32 = 3;
+
 /// The stages that are finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Progress {
     format: u32,
+    /// Absent in those of before it was noted.
+    #[serde(default)]
+    method: u32,
     question: Question,
     /// What the footers of all shards say of their contents.
     vectors_sha256: String,
@@ -69,13 +76,9 @@ struct Progress {
 impl Progress {
     /// Nothing is finished.
     const fn begin(question: Question, vectors_sha256: String, follows: Option<Followed>) -> Self {
+        let (format, method) = (FORMAT, METHOD);
         let (clustered, labelled, lonely, index) = (None, None, None, None);
-        Self { format: FORMAT, question, vectors_sha256, follows, clustered, labelled, lonely, index }
-    }
-
-    /// Tells whether what another reduce has finished would be the same here.
-    fn has_inputs_of(&self, other: &Self) -> bool {
-        self.vectors_sha256 == other.vectors_sha256 && self.follows == other.follows
+        Self { format, method, question, vectors_sha256, follows, clustered, labelled, lonely, index }
     }
 }
 
@@ -142,9 +145,10 @@ pub struct WrittenIndex {
 #[derive(Debug)]
 pub struct Checkpoint {
     store: Store,
-    key: Path,
-    rows_key: Path,
+    run: RunName,
     progress: Progress,
+    /// Whether the index that was there in the beginning is as it was; to tell takes the reading of all of it.
+    index_is_whole: OnceCell<bool>,
 }
 
 impl Checkpoint {
@@ -167,46 +171,60 @@ impl Checkpoint {
             run: following.record.run.clone(),
             centroids_sha256: following.centroids_sha256().to_owned(),
         });
-        let begun = Progress::begin(question, corpus.vectors_sha256(), follows);
-        let (store, key) = (corpus.store().clone(), layout::in_run(run, run_file::UNFINISHED));
-        let rows_key = layout::in_run(run, run_file::UNFINISHED_ROWS);
-        let mut checkpoint = Self { store, key, rows_key, progress: begun };
+        let progress = Progress::begin(question, corpus.vectors_sha256(), follows);
+        let mut checkpoint =
+            Self { store: corpus.store().clone(), run: run.clone(), progress, index_is_whole: OnceCell::new() };
         if config.force {
-            checkpoint.save().await?;
-        } else if !checkpoint.store.create(&checkpoint.key, checkpoint.encode()).await? {
-            checkpoint.join(run).await?;
+            checkpoint.put().await?;
+        } else if !checkpoint.store.create(&checkpoint.key(), checkpoint.encode()).await? {
+            checkpoint.join().await?;
         }
         Ok(checkpoint)
     }
 
+    fn key(&self) -> Path {
+        layout::in_run(&self.run, run_file::UNFINISHED)
+    }
+
+    fn rows_key(&self) -> Path {
+        layout::in_run(&self.run, run_file::UNFINISHED_ROWS)
+    }
+
     /// Takes over what is there.
-    async fn join(&mut self, run: &RunName) -> Result<(), Failure> {
-        let found = self.store.get(&self.key).await?;
+    async fn join(&mut self) -> Result<(), Failure> {
+        let (run, found) = (&self.run, self.store.get(&self.key()).await?);
         match serde_json::from_slice::<Progress>(&found) {
             Ok(found) if found.question != self.progress.question => {
                 return Err(ReduceError::OtherRunUnfinished { run: run.clone() }.into());
             }
-            Ok(found) if found.format == FORMAT && found.has_inputs_of(&self.progress) => {
-                self.progress = found;
-                tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
-                return Ok(());
+            Ok(found) if (found.format, found.method) != (FORMAT, METHOD) => {
+                tracing::warn!(%run, "an earlier reduce by another version was not finished: beginning anew");
             }
-            Ok(_) => {
-                tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors or followed another run: beginning anew")
+            Ok(found) if found.vectors_sha256 != self.progress.vectors_sha256 => {
+                tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors: beginning anew");
+            }
+            Ok(found) if found.follows != self.progress.follows => {
+                tracing::warn!(%run, "an earlier reduce was not finished, and followed another run: beginning anew");
+            }
+            Ok(found) => {
+                tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
+                self.progress = found;
+                return Ok(());
             }
             Err(error) => {
                 tracing::warn!(%run, %error, "what an earlier reduce left cannot be read: beginning anew");
             }
         }
-        Ok(self.save().await?)
+        Ok(self.put().await?)
     }
 
     /// Makes sure that nobody has taken the folder for another question; one who has finished this one may have tidied up.
     ///
     /// # Errors
     /// [`ReduceError::Taken`], or the store fails.
-    pub async fn confirm(&self, run: &RunName) -> Result<(), Failure> {
-        let is_ours = match self.store.get_if_present(&self.key).await? {
+    pub async fn confirm(&self) -> Result<(), Failure> {
+        let run = &self.run;
+        let is_ours = match self.store.get_if_present(&self.key()).await? {
             Some(found) => serde_json::from_slice::<Progress>(&found)
                 .is_ok_and(|found| found.question == self.progress.question && found.follows == self.progress.follows),
             None => RunRecord::read_if_present(&self.store, run).await?.is_none_or(|record| {
@@ -224,8 +242,14 @@ impl Checkpoint {
         serde_json::to_vec_pretty(&self.progress).expect("numbers and strings always serialise")
     }
 
-    async fn save(&self) -> Result<(), StoreError> {
-        self.store.put(&self.key, self.encode()).await
+    async fn put(&self) -> Result<(), StoreError> {
+        self.store.put(&self.key(), self.encode()).await
+    }
+
+    /// Writes what is finished, unless somebody has taken the folder meanwhile.
+    async fn save(&self) -> Result<(), Failure> {
+        self.confirm().await?;
+        Ok(self.put().await?)
     }
 
     /// Returns the centroids' stage, if its object is as it was.
@@ -272,9 +296,11 @@ impl Checkpoint {
     /// The store fails.
     pub async fn index(&self) -> Result<Option<WrittenIndex>, StoreError> {
         let Some(index) = &self.progress.index else { return Ok(None) };
-        let same =
-            self.store.sha256(&Path::from(index.output.key.as_str())).await?.as_ref() == Some(&index.output.sha256);
-        Ok(same.then(|| index.clone()))
+        let compare = async {
+            let found = self.store.sha256(&Path::from(index.output.key.as_str())).await?;
+            Ok::<_, StoreError>(found.as_ref() == Some(&index.output.sha256))
+        };
+        Ok(self.index_is_whole.get_or_try_init(|| compare).await?.then(|| index.clone()))
     }
 
     /// Reads an object, if it is as it was.
@@ -286,8 +312,8 @@ impl Checkpoint {
     /// Remembers that the centroids are in the store, and nothing of later stages.
     ///
     /// # Errors
-    /// The store fails.
-    pub async fn finish_clustering(&mut self, clustered: Clustered) -> Result<(), StoreError> {
+    /// As [`Checkpoint::confirm`].
+    pub async fn finish_clustering(&mut self, clustered: Clustered) -> Result<(), Failure> {
         let Progress { question, vectors_sha256, follows, .. } = self.progress.clone();
         self.progress = Progress { clustered: Some(clustered), ..Progress::begin(question, vectors_sha256, follows) };
         self.save().await
@@ -296,18 +322,19 @@ impl Checkpoint {
     /// Writes what is known of each row.
     ///
     /// # Errors
-    /// The store fails.
-    pub async fn put_rows(&self, rows: Vec<u8>) -> Result<OutputEntry, StoreError> {
-        let (bytes, sha256) = (rows.len() as u64, digest::sha256_hex(&rows));
-        self.store.put(&self.rows_key, rows).await?;
-        Ok(OutputEntry { key: self.rows_key.to_string(), bytes, sha256 })
+    /// As [`Checkpoint::confirm`].
+    pub async fn put_rows(&self, rows: Vec<u8>) -> Result<OutputEntry, Failure> {
+        let (key, bytes, sha256) = (self.rows_key(), rows.len() as u64, digest::sha256_hex(&rows));
+        self.confirm().await?;
+        self.store.put(&key, rows).await?;
+        Ok(OutputEntry { key: key.to_string(), bytes, sha256 })
     }
 
     /// Remembers that labels, topics and timeline are in the store, and nothing of later stages.
     ///
     /// # Errors
-    /// The store fails.
-    pub async fn finish_labelling(&mut self, labelled: Labelled) -> Result<(), StoreError> {
+    /// As [`Checkpoint::confirm`].
+    pub async fn finish_labelling(&mut self, labelled: Labelled) -> Result<(), Failure> {
         (self.progress.labelled, self.progress.lonely, self.progress.index) = (Some(labelled), None, None);
         self.save().await
     }
@@ -315,8 +342,8 @@ impl Checkpoint {
     /// Remembers that the lonely list is in the store.
     ///
     /// # Errors
-    /// The store fails.
-    pub async fn finish_lonely(&mut self, lonely: ListedLonely) -> Result<(), StoreError> {
+    /// As [`Checkpoint::confirm`].
+    pub async fn finish_lonely(&mut self, lonely: ListedLonely) -> Result<(), Failure> {
         self.progress.lonely = Some(lonely);
         self.save().await
     }
@@ -324,9 +351,9 @@ impl Checkpoint {
     /// Remembers that the index is in the store.
     ///
     /// # Errors
-    /// The store fails.
-    pub async fn finish_index(&mut self, index: WrittenIndex) -> Result<(), StoreError> {
-        self.progress.index = Some(index);
+    /// As [`Checkpoint::confirm`].
+    pub async fn finish_index(&mut self, index: WrittenIndex) -> Result<(), Failure> {
+        (self.progress.index, self.index_is_whole) = (Some(index), OnceCell::new_with(Some(true)));
         self.save().await
     }
 }

@@ -194,7 +194,7 @@ pub enum ReduceError {
         row: usize,
     },
     /// More memory is needed than was allowed.
-    #[error("--memory: found {found} MiB, this corpus needs {needed} MiB")]
+    #[error("--memory: found {found} MiB (by flag, default or control group), this corpus needs {needed} MiB")]
     Memory {
         /// What was allowed.
         found: u64,
@@ -220,6 +220,14 @@ pub enum ReduceError {
         stage: &'static str,
         /// What it says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file that was just written.
+    #[error("{file}: was just written and cannot be read back; --scratch names another folder")]
+    ReadBack {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// The machine does not give what the work needs.
     #[error("{what}: cannot be had")]
@@ -250,6 +258,7 @@ impl Classify for ReduceError {
             Self::MissingShards { .. }
             | Self::FinishedMeanwhile { .. }
             | Self::ScratchSpace { .. }
+            | Self::ReadBack { .. }
             | Self::System { .. } => Exit::Retry,
             Self::BadShards { .. } | Self::Dimension { .. } | Self::Changed { .. } | Self::Stage { .. } => Exit::Data,
         }

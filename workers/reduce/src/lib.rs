@@ -65,9 +65,12 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     let corpus = corpus.open_shards().await?;
     let following = Following::find(&config, &corpus, &run).await?;
     let config = Config { former: following.as_ref().map(Following::extent), ..config };
-    let place = memory::place(&config, &corpus)?;
+    let room = memory::room(&config, &corpus)?;
+    if room.is_plenty {
+        memory::keep_what_is_freed();
+    }
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
-    let mut stages = Stages::begin(&config, &corpus, &run, (place, following)).await?;
+    let mut stages = Stages::begin(&config, &corpus, &run, (room.place, following)).await?;
     let mut clustering = stages.cluster().await?;
     let (labelling, labelled) = stages.label(&mut clustering).await?;
     let concluded = stages.conclude(labelling, &labelled).await?;

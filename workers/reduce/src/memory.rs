@@ -28,7 +28,8 @@ const THREAD_BYTES: u64 = 12 << 20;
 /// what the lonely search notes of it.
 ///
 /// The search has a lower bound of each row (4). Of one that is in doubt it has its number (4) and a bound that its list gave
-/// (4); of one with copies 8 ([`crate::lonely`]), and then at most one of two is in doubt: 37 with what stays.
+/// (4); of one with copies 8 ([`crate::lonely`]), and then at most one of two is in doubt, or all are ranked at once (8): 37
+/// with what stays.
 const ROW_BYTES: u64 = 40;
 
 /// Copies of a shard's vectors while labels are made: of those read ahead, decoded, in work.
@@ -117,11 +118,14 @@ impl Extent {
         (self.dim * size_of::<f32>()) as u64
     }
 
+    fn sample_bytes(&self) -> u64 {
+        sample_size(self.num_rows, self.clusters) as u64 * self.vector_bytes()
+    }
+
     /// The sample, and shards on their way to labels.
     fn labelling_bytes(&self) -> u64 {
-        let sample = sample_size(self.num_rows, self.clusters) as u64 * self.vector_bytes();
         let vectors = SHARD_COPIES * self.shard_rows as u64 * self.vector_bytes();
-        sample + vectors + TEXT_COPIES * self.shard_text_bytes
+        self.sample_bytes() + vectors + TEXT_COPIES * self.shard_text_bytes
     }
 
     /// Texts by topic, and for each topic the documents that have each term of it.
@@ -161,23 +165,34 @@ impl Needs {
     /// Labelling, naming, matching topics and searching come one after the other; what each row leaves stays throughout.
     #[must_use]
     pub fn of(extent: &Extent, plan: &IndexPlan) -> Self {
-        let index = if plan.design() == Design::Factory { plan.index_bytes() } else { 0 };
-        let stage = extent.labelling_bytes().max(extent.naming_bytes()).max(extent.search_bytes());
-        let stage = stage.max(extent.lineage_bytes());
+        let is_built = plan.design() == Design::Factory;
+        let (index, index_file) = if is_built { (plan.building_bytes(), plan.index_bytes()) } else { (0, 0) };
+        // What an index is trained on waits for the end of the search.
+        let later = extent.search_bytes().max(extent.lineage_bytes()) + if is_built { extent.sample_bytes() } else { 0 };
+        let stage = extent.labelling_bytes().max(extent.naming_bytes()).max(later);
         let rows = extent.num_rows as u64 * ROW_BYTES;
         Self {
             least: BASE_BYTES + extent.threads as u64 * THREAD_BYTES + stage + index + rows,
             lists: extent.num_rows as u64 * extent.vector_bytes() / 2,
-            index_file: index,
+            index_file,
         }
     }
 }
 
-/// Decides where the vectors by cluster are kept; where the limit leaves room, the allocator keeps what is freed from here on.
+/// What the limit leaves room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Where the vectors by cluster are kept.
+    pub place: Place,
+    /// Whether the allocator may keep what is freed.
+    pub is_plenty: bool,
+}
+
+/// Decides what the limit leaves room for.
 ///
 /// # Errors
 /// [`ReduceError::Memory`] with the figure that would do, [`ReduceError::ScratchSpace`] where the folder has too little room.
-pub fn place(config: &Config, corpus: &Corpus) -> Result<Place, Failure> {
+pub fn room(config: &Config, corpus: &Corpus) -> Result<Room, Failure> {
     let extent = Extent::of(config, corpus);
     let plan = config.index_plan(extent.num_rows, extent.dim, extent.clusters)?;
     let needs = Needs::of(&extent, &plan);
@@ -191,13 +206,11 @@ pub fn place(config: &Config, corpus: &Corpus) -> Result<Place, Failure> {
         check_space(&folder, filed + SCRATCH_RESERVE_BYTES)?;
     }
     if in_memory {
-        if limit >= needs.least + needs.lists + KEPT_BYTES {
-            keep_what_is_freed();
-        }
-        return Ok(Place::Memory);
+        let is_plenty = limit >= needs.least + needs.lists + KEPT_BYTES;
+        return Ok(Room { place: Place::Memory, is_plenty });
     }
     tracing::info!(folder = %folder.display(), mib = needs.lists >> 20, "vectors by cluster go to the scratch folder");
-    Ok(Place::Folder(folder))
+    Ok(Room { place: Place::Folder(folder), is_plenty: false })
 }
 
 fn check_space(folder: &Path, needed: u64) -> Result<(), Failure> {
@@ -212,14 +225,14 @@ fn check_space(folder: &Path, needed: u64) -> Result<(), Failure> {
     Err(ReduceError::ScratchSpace { folder, found: found >> 20, needed: needed.div_ceil(1 << 20) }.into())
 }
 
-/// Has the allocator keep little of what is freed, until it is known how much there is; to be called at the start.
+/// Has the allocator keep little of what is freed; to be called at the start, before it is known how much room there is.
 pub fn keep_little_of_what_is_freed() {
     #[cfg(target_env = "gnu")]
     set_allocator(&[(libc::M_MMAP_THRESHOLD, MAPPED_BYTES), (libc::M_ARENA_MAX, ARENAS)]);
 }
 
 /// Has the allocator keep what is freed: the system clears every page that it gives anew.
-fn keep_what_is_freed() {
+pub fn keep_what_is_freed() {
     #[cfg(target_env = "gnu")]
     set_allocator(&[
         (libc::M_MMAP_THRESHOLD, MAPPED_BYTES_OF_PLENTY),

@@ -225,6 +225,6 @@ impl Parts {
 fn hash_file(path: &FilePath) -> Result<(u64, String), Failure> {
     let mut hasher = Sha256::new();
     let copied = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
-    let bytes = copied.map_err(|error| ReduceError::System { what: "reading back the index", source: error.into() })?;
+    let bytes = copied.map_err(|source| ReduceError::ReadBack { file: path.display().to_string(), source })?;
     Ok((bytes, digest::finish(hasher)))
 }

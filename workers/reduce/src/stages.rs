@@ -7,11 +7,14 @@ use strata_shared::centroids;
 use strata_shared::exit::Failure;
 use strata_shared::findings::{encode_lonely, encode_timeline, encode_topics};
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, PredecessorRecord, RunRecord};
+use strata_shared::run_record::{
+    ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PredecessorRecord, RunRecord,
+};
 
 use crate::checkpoint::{Checkpoint, Clustered, Labelled, ListedLonely, WrittenIndex};
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
+use crate::faiss::IndexPlan;
 use crate::findings::Origin;
 use crate::inverted_lists::Place;
 use crate::kmeans::Centroids;
@@ -140,7 +143,7 @@ impl Stages {
             return Ok(earlier);
         }
         let sample = self.sample(clustering).await?;
-        self.checkpoint.confirm(&self.run).await?;
+        self.checkpoint.confirm().await?;
         let question = Question { sample, centroids, place: self.place.clone() };
         let num_earlier = self.outputs.len();
         let work = Labelling::make(&self.config, &self.corpus, question, &mut self.outputs);
@@ -246,7 +249,7 @@ impl Stages {
         mut labelling: Labelling,
         labelled: &Labelled,
     ) -> Result<(LonelyRecord, IndexRecord), Failure> {
-        self.checkpoint.confirm(&self.run).await?;
+        self.checkpoint.confirm().await?;
         if !index::is_streamed(&labelling.plan) {
             let lonely = self.lonely(&labelling).await?;
             return Ok((lonely, self.build_index(&mut labelling).await?));
@@ -258,18 +261,22 @@ impl Stages {
         let Self { config, corpus, outputs, .. } = self;
         let upload = outputs.begin(run_file::INDEX);
         let both = async {
-            // Neither is cut off where the other fails, which might end well meanwhile.
-            let (lonely, index) = tokio::join!(
+            // Neither is cut off where the other fails, and what ends well is remembered.
+            Ok::<_, Failure>(tokio::join!(
                 list_lonely(config, corpus, outputs, &labelling),
                 index::write(config, corpus, &labelling, upload)
-            );
-            Ok::<_, Failure>((lonely?, index?))
+            ))
         };
-        let (lonely, output) = self.stopwatch.stage("lonely and index", corpus.num_rows(), both).await?;
-        self.outputs.remember(output.clone());
-        let record = index::record(&labelling.plan, labelled.recall);
-        self.checkpoint.finish_index(WrittenIndex { output, record: record.clone() }).await?;
-        Ok((self.finish_lonely(lonely).await?, record))
+        let (lonely, index) = self.stopwatch.stage("lonely and index", corpus.num_rows(), both).await?;
+        let index = match index {
+            Ok(output) => Ok(self.finish_index(output, &labelling.plan, labelled).await?),
+            Err(error) => Err(error),
+        };
+        let lonely = match lonely {
+            Ok(listed) => Ok(self.finish_lonely(listed).await?),
+            Err(error) => Err(error),
+        };
+        Ok((lonely?, index?))
     }
 
     async fn lonely(&mut self, labelling: &Labelling) -> Result<LonelyRecord, Failure> {
@@ -298,8 +305,17 @@ impl Stages {
         }
         let work = index::write(&self.config, &self.corpus, labelling, self.outputs.begin(run_file::INDEX));
         let output = self.stopwatch.stage("index", self.corpus.num_rows(), work).await?;
+        self.finish_index(output, &labelling.plan, labelled).await
+    }
+
+    async fn finish_index(
+        &mut self,
+        output: OutputEntry,
+        plan: &IndexPlan,
+        labelled: &Labelled,
+    ) -> Result<IndexRecord, Failure> {
         self.outputs.remember(output.clone());
-        let record = index::record(&labelling.plan, labelled.recall);
+        let record = index::record(plan, labelled.recall);
         self.checkpoint.finish_index(WrittenIndex { output, record: record.clone() }).await?;
         Ok(record)
     }
@@ -325,7 +341,7 @@ impl Stages {
         labelled: Labelled,
         (lonely, index): (LonelyRecord, IndexRecord),
     ) -> Result<RunRecord, Failure> {
-        self.checkpoint.confirm(&self.run).await?;
+        self.checkpoint.confirm().await?;
         let measurements = self.stopwatch.encode();
         self.corpus.store().put(&layout::in_run(&self.run, run_file::MEASUREMENTS), measurements).await?;
         Ok(RunRecord {
@@ -357,7 +373,7 @@ async fn replace(config: &Config, corpus: &Corpus, run: &RunName, checkpoint: &C
     if !config.force && crate::is_finished(config, corpus, run).await? {
         return Err(ReduceError::FinishedMeanwhile { run: run.clone() }.into());
     }
-    checkpoint.confirm(run).await?;
+    checkpoint.confirm().await?;
     corpus.store().delete(&layout::in_run(run, run_file::REPORT)).await?;
     corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
     Ok(())

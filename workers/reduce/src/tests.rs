@@ -15,10 +15,12 @@ use strata_shared::exit::Exit;
 use strata_shared::layout::{FORMAT, ModelName};
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::measurements::{Measurements, Stage};
+use strata_shared::run_record::{ClustersRecord, OutputEntry};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 use strata_shared::vectors::{self, Vectors};
 
 use super::*;
+use crate::checkpoint::{Checkpoint, Clustered};
 
 const DIM: usize = 4;
 const SHARDS: usize = 2;
@@ -180,7 +182,7 @@ async fn a_tight_limit_sends_vectors_to_the_scratch_folder_and_changes_nothing()
 }
 
 #[tokio::test]
-async fn every_byte_that_is_written_stands_in_a_stage() {
+async fn every_byte_of_the_outputs_stands_in_a_stage() {
     for index in [None, Some("HNSW8".to_owned())] {
         let store = corpus().await;
         let settings = ReduceSettings { index, ..config().settings };
@@ -202,7 +204,7 @@ async fn every_byte_that_is_written_stands_in_a_stage() {
 async fn a_run_that_another_question_has_begun_is_not_taken_over() {
     let store = corpus().await;
     let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
-    checkpoint::Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap(), None).await.unwrap();
+    Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap(), None).await.unwrap();
     let settings = ReduceSettings { lonely: 6, ..config().settings };
     let other = Config { settings, ..config() };
     let refused = run(other.clone(), store.clone()).await.unwrap_err();
@@ -211,4 +213,60 @@ async fn a_run_that_another_question_has_begun_is_not_taken_over() {
     let left = store.list(&layout::run(&RunName::new("r").unwrap())).await.unwrap();
     assert!(left.iter().all(|object| !object.location.to_string().contains("unfinished")), "{left:?}");
     run(Config { force: true, ..other }, store).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reduce_whose_run_was_taken_for_another_question_remembers_and_announces_nothing() {
+    let store = corpus().await;
+    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
+    let name = RunName::new("r").unwrap();
+    let clustered = || Clustered {
+        output: OutputEntry { key: "runs/r/centroids.parquet".into(), bytes: 1, sha256: "0".repeat(64) },
+        sample_sha256: "1".repeat(64),
+        clusters: ClustersRecord { requested: 3, found: 3, sample_rows: 9 },
+        lowered: None,
+        predecessor: None,
+    };
+    let other = ReduceSettings { lonely: 6, ..config().settings };
+    let forced = Config { settings: other, force: true, ..config() };
+    let unfinished = layout::in_run(&name, run_file::UNFINISHED);
+
+    let mut mine = Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
+    mine.finish_clustering(clustered()).await.unwrap();
+    Checkpoint::open(&forced, &corpus, &name, None).await.unwrap();
+    let theirs = store.get(&unfinished).await.unwrap();
+    let taken = mine.finish_clustering(clustered()).await.unwrap_err();
+    assert_eq!(taken.exit(), Exit::Configuration, "{taken}");
+    assert!(mine.put_rows(vec![0]).await.is_err());
+    assert_eq!(store.get(&unfinished).await.unwrap(), theirs, "what the other question has finished is lost");
+
+    run(forced, store.clone()).await.unwrap();
+    assert!(mine.finish_clustering(clustered()).await.is_err(), "the other question is finished");
+    assert_eq!(store.get_if_present(&unfinished).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_another_version_has_left_unfinished_is_begun_anew() {
+    let store = corpus().await;
+    run(config(), store.clone()).await.unwrap();
+    let finished = store.get(&record()).await.unwrap();
+    store.delete(&record()).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap().open_shards().await.unwrap();
+    let name = RunName::new("r").unwrap();
+    Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
+    let unfinished = layout::in_run(&name, run_file::UNFINISHED);
+    let mut left: serde_json::Value = serde_json::from_slice(&store.get(&unfinished).await.unwrap()).unwrap();
+    left.as_object_mut().unwrap().remove("method");
+    left["clustered"] = serde_json::json!({
+        "output": {"key": "runs/r/centroids.parquet", "bytes": 1, "sha256": "0".repeat(64)},
+        "sample_sha256": "", "clusters": {"requested": 1, "found": 1, "sample_rows": 1}, "lowered": null,
+    });
+    store.put(&unfinished, left.to_string().into_bytes()).await.unwrap();
+    let anew = Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
+    assert_eq!(anew.clustered().await.unwrap(), None);
+    let kept: serde_json::Value = serde_json::from_slice(&store.get(&unfinished).await.unwrap()).unwrap();
+    assert_eq!(kept["clustered"], serde_json::Value::Null, "{kept}");
+    anew.confirm().await.unwrap();
+    run(config(), store.clone()).await.unwrap();
+    assert_eq!(store.get(&record()).await.unwrap(), finished);
 }

@@ -86,10 +86,18 @@ impl IndexPlan {
         self.nprobe
     }
 
-    /// The bytes of the index when it is full: on disk, and in memory where FAISS builds it.
+    /// The bytes of the index when it is full.
     #[must_use]
     pub fn index_bytes(&self) -> u64 {
         self.num_rows as u64 * size::row_bytes(&self.factory, self.dim)
+    }
+
+    /// The bytes that FAISS takes to build it, at most: codes that are not in inverted lists, and edges, lie in arrays that are
+    /// copied to twice their size when they are full.
+    #[must_use]
+    pub fn building_bytes(&self) -> u64 {
+        let copies = if lists_of(&self.factory).is_some() { 1 } else { 2 };
+        copies * self.index_bytes()
     }
 
     /// How the vectors lie.

@@ -1,6 +1,6 @@
 //! A factory string → the bytes that one row takes in its index: its code, its id and its edges.
 //!
-//! What is not known here counts as float32, so that an index is charged too much and never too little.
+//! What is not known here counts as float32, so that a row is charged too much and never too little.
 
 /// Edges of a row of an HNSW graph for each of its degree: 2 in the lowest layer, and in the mean of all rows less than one
 /// in those above.

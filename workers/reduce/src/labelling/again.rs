@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use strata_shared::exit::Failure;
 use strata_shared::labels::Labels;
-use strata_shared::layout::{self, RunName};
+use strata_shared::layout::{self, RunName, run_file};
 use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
@@ -48,7 +48,7 @@ impl Labelling {
     ) -> Result<Self, Failure> {
         let num_rows = corpus.num_rows();
         let plan = config.index_plan(num_rows, centroids.dim(), centroids.len())?;
-        let (lowest, digests, short_rows) = decode_rows(rows, num_rows)?;
+        let (lowest, digests, short_rows) = decode_rows(run, rows, num_rows)?;
         let gathering = Gathering::new(&centroids, num_rows, place, None)?;
         let (source, run, handle) = (corpus.clone(), run.clone(), Handle::current());
         let shards = corpus.stream(Columns::Vectors);
@@ -57,9 +57,11 @@ impl Labelling {
             let (mut gathering, mut all_labels) = (gathering, Vec::with_capacity(num_rows));
             for rows in shards {
                 let rows = rows?;
-                let labels = handle.block_on(Labels::read(source.store(), &layout::labels(&run, rows.shard)))?.labels;
-                if labels.len() != rows.vectors.len() {
-                    let reason = format!("shard {} has {} labels of {}", rows.shard, labels.len(), rows.vectors.len());
+                let key = layout::labels(&run, rows.shard);
+                let labels = handle.block_on(Labels::read(source.store(), &key))?.labels;
+                let (found, expected) = (labels.len(), rows.vectors.len());
+                if found != expected {
+                    let reason = format!("{key}: has {found} rows, expected {expected}; begin anew with --force");
                     return Err(ReduceError::stage("sort", reason).into());
                 }
                 gathering.add(rows.matrix(), &labels)?;
@@ -85,9 +87,12 @@ impl Labelling {
 /// Bounds, digests, and marks of short rows.
 type Rows = (Vec<f32>, Vec<u64>, Vec<bool>);
 
-fn decode_rows(bytes: &[u8], num_rows: usize) -> Result<Rows, Failure> {
+fn decode_rows(run: &RunName, bytes: &[u8], num_rows: usize) -> Result<Rows, Failure> {
     if bytes.len() != num_rows * ROW_BYTES {
-        let reason = format!("{} bytes are kept of {num_rows} rows, expected {ROW_BYTES} for each", bytes.len());
+        let (key, found) = (layout::in_run(run, run_file::UNFINISHED_ROWS), bytes.len());
+        let reason = format!(
+            "{key}: has {found} bytes, expected {ROW_BYTES} for each of {num_rows} rows; begin anew with --force"
+        );
         return Err(ReduceError::stage("sort", reason).into());
     }
     let (bounds, rest) = bytes.split_at(num_rows * size_of::<f32>());

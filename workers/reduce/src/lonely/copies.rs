@@ -1,21 +1,23 @@
 //! The eligible rows → those that are exact copies of one another.
 //!
 //! Rows of equal vectors have equal similarities to everything, and therefore equal loneliness: one search serves them
-//! all. So a corpus of copies is no more work than its distinct vectors. Rows are taken for copies if the digests of their
-//! vectors (64 bits of XXH3), their clusters and their halves are equal.
+//! all. So a corpus of copies is no more work than its distinct vectors. Rows are taken for copies if their clusters, the
+//! digests of their vectors (64 bits of XXH3) and of their halves (32 bits) are equal.
 //!
-//! Where every vector occurs twice, eight bytes a row stay of it, and each chunk of a list is read some few times: rows are
-//! compared list by list.
+//! Where every vector occurs twice, eight bytes a row stay of it. The halves are read of rows alone whose clusters and
+//! digests occur twice, once each and list by list: nothing is read of a corpus without copies.
 
+use half::f16;
 use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::bounds::Bounds;
 use crate::inverted_lists::{InvertedLists, ListsError};
 
-/// Bits of the sieve for each row: so few rows share a bit by chance that one in nine is looked at for nothing.
+/// Bits of the sieve for each row: so few rows share a bit by chance that one in nine is sorted for nothing.
 const BITS_PER_ROW: usize = 8;
 
-/// Rows whose halves are compared at once.
+/// Rows whose halves are read at once.
 const ROWS_AT_ONCE: usize = 4096;
 
 /// Rows of one vector, by their places among the rows that have copies.
@@ -28,7 +30,7 @@ struct Group {
 /// The rows that have eligible copies.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// The rows of each group, ascending; between them some rows that only looked like copies.
+    /// The rows of each group, ascending.
     rows: Vec<u32>,
     /// In ascending order of their first row.
     groups: Vec<Group>,
@@ -41,15 +43,17 @@ impl Copies {
         lists: &InvertedLists,
         eligible: &dyn Fn(usize) -> bool,
     ) -> Result<Self, ListsError> {
-        let mut rows = suspects(bounds, lists.num_rows(), eligible);
-        let key = |row: u32| (bounds.label(row as usize), bounds.digest(row as usize));
-        rows.par_sort_unstable_by_key(|&row| (key(row), row));
-        let parts = parts(&rows, key);
-        let equal = parts.par_iter().map(|part| equal_to_the_first(part, key, bounds, lists));
-        let equal: Vec<Vec<bool>> = equal.collect::<Result<_, _>>()?;
-        let mut equal = equal.into_iter().flatten();
-        rows.retain(|_| equal.next() == Some(true));
-        let groups = groups(&rows, key);
+        let digest = |row: u32| (bounds.label(row as usize), bounds.digest(row as usize));
+        let mut suspects = suspects(bounds, lists.num_rows(), eligible);
+        suspects.par_sort_unstable_by_key(|suspect| (digest(suspect.row), suspect.row));
+        keep_alike(&mut suspects, |suspect| digest(suspect.row));
+        suspects.par_sort_unstable_by_key(|suspect| (bounds.list(suspect.row as usize), suspect.row));
+        suspects.par_chunks_mut(ROWS_AT_ONCE).try_for_each(|suspects| digest_halves(suspects, bounds, lists))?;
+        let key = |suspect: &Suspect| (digest(suspect.row), suspect.halves);
+        suspects.par_sort_unstable_by_key(|suspect| (key(suspect), suspect.row));
+        keep_alike(&mut suspects, key);
+        let groups = groups(&suspects, key);
+        let rows = suspects.iter().map(|suspect| suspect.row).collect();
         Ok(Self { rows, groups })
     }
 
@@ -85,8 +89,16 @@ impl Copies {
     }
 }
 
+/// A row that may have copies.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    row: u32,
+    /// The digest of its halves, once they were read.
+    halves: u32,
+}
+
 /// Eligible rows whose digest may occur twice, found without sorting them all.
-fn suspects(bounds: &Bounds, num_rows: usize, eligible: &dyn Fn(usize) -> bool) -> Vec<u32> {
+fn suspects(bounds: &Bounds, num_rows: usize, eligible: &dyn Fn(usize) -> bool) -> Vec<Suspect> {
     let bits = (num_rows * BITS_PER_ROW).next_power_of_two().max(64);
     let (mut once, mut again) = (vec![0_u64; bits / 64], vec![0_u64; bits / 64]);
     let place = |row| (bounds.digest(row) as usize % bits / 64, 1_u64 << (bounds.digest(row) % 64));
@@ -100,58 +112,49 @@ fn suspects(bounds: &Bounds, num_rows: usize, eligible: &dyn Fn(usize) -> bool) 
         let (word, bit) = place(row);
         again[word] & bit != 0
     };
-    let mut rows: Vec<u32> =
-        (0..num_rows).filter(|&row| eligible(row) && occurs_twice(row)).map(|row| row as u32).collect();
-    rows.shrink_to_fit();
-    rows
+    let rows = (0..num_rows).filter(|&row| eligible(row) && occurs_twice(row));
+    let mut suspects: Vec<Suspect> = rows.map(|row| Suspect { row: row as u32, halves: 0 }).collect();
+    suspects.shrink_to_fit();
+    suspects
 }
 
-/// Cuts sorted rows, never between two of one key, into parts of [`ROWS_AT_ONCE`] or some more.
-fn parts<K: PartialEq>(rows: &[u32], key: impl Fn(u32) -> K) -> Vec<&[u32]> {
-    let (mut parts, mut rest) = (Vec::new(), rows);
-    while !rest.is_empty() {
-        let enough = ROWS_AT_ONCE.min(rest.len());
-        let last = key(rest[enough - 1]);
-        let more = rest[enough..].iter().take_while(|&&row| key(row) == last).count();
-        let (part, later) = rest.split_at(enough + more);
-        parts.push(part);
-        rest = later;
-    }
-    parts
-}
-
-/// Tells which rows of a part have the halves of the first row of their key.
-fn equal_to_the_first<K: PartialEq>(
-    part: &[u32],
-    key: impl Fn(u32) -> K,
-    bounds: &Bounds,
-    lists: &InvertedLists,
-) -> Result<Vec<bool>, ListsError> {
-    let (mut equal, mut first) = (Vec::with_capacity(part.len()), (None, Vec::new()));
-    for rows in part.chunks(ROWS_AT_ONCE) {
-        let global: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
-        let codes = lists.codes(&global, &|row| bounds.list(row))?;
-        for (&row, codes) in rows.iter().zip(codes.chunks_exact(lists.dim().max(1))) {
-            if first.0.as_ref() != Some(&key(row)) {
-                first = (Some(key(row)), codes.to_vec());
-            }
-            equal.push(first.1 == codes);
+/// Drops every suspect that no other one beside it is like.
+fn keep_alike<K: PartialEq>(suspects: &mut Vec<Suspect>, key: impl Fn(&Suspect) -> K) {
+    let (mut kept, mut start) = (0, 0);
+    while start < suspects.len() {
+        let first = key(&suspects[start]);
+        let alike = suspects[start..].iter().take_while(|suspect| key(suspect) == first).count();
+        if alike > 1 {
+            suspects.copy_within(start..start + alike, kept);
+            kept += alike;
         }
+        start += alike;
     }
-    Ok(equal)
+    suspects.truncate(kept);
 }
 
-/// The groups among rows that lie key by key.
-fn groups<K: PartialEq>(rows: &[u32], key: impl Fn(u32) -> K) -> Vec<Group> {
+/// Reads the halves of some rows and digests them.
+fn digest_halves(suspects: &mut [Suspect], bounds: &Bounds, lists: &InvertedLists) -> Result<(), ListsError> {
+    let rows: Vec<usize> = suspects.iter().map(|suspect| suspect.row as usize).collect();
+    let codes = lists.codes(&rows, &|row| bounds.list(row))?;
+    let mut bytes = Vec::new();
+    for (suspect, codes) in suspects.iter_mut().zip(codes.chunks_exact(lists.dim().max(1))) {
+        bytes.clear();
+        bytes.extend(codes.iter().copied().flat_map(f16::to_le_bytes));
+        suspect.halves = xxh3_64(&bytes) as u32;
+    }
+    Ok(())
+}
+
+/// The groups among suspects that lie key by key, each like another.
+fn groups<K: PartialEq>(suspects: &[Suspect], key: impl Fn(&Suspect) -> K) -> Vec<Group> {
     let (mut groups, mut start) = (Vec::new(), 0);
-    for alike in rows.chunk_by(|&left, &right| key(left) == key(right)) {
+    for alike in suspects.chunk_by(|left, right| key(left) == key(right)) {
         let len = alike.len() as u32;
-        if len > 1 {
-            groups.push(Group { start, len });
-        }
+        groups.push(Group { start, len });
         start += len;
     }
-    groups.par_sort_unstable_by_key(|group| rows[group.start as usize]);
+    groups.par_sort_unstable_by_key(|group| suspects[group.start as usize].row);
     groups.shrink_to_fit();
     groups
 }

@@ -72,7 +72,7 @@ impl<S: VectorSource> Exact<'_, S> {
     }
 
     fn add(&self, ranked: Vec<Ranked>, ranking: &mut Ranking) -> Result<(), LonelyError<S::Error>> {
-        ranking.add(ranked, self.copies, self.source).map_err(LonelyError::Ids)
+        ranking.add(ranked, self.copies, self.source)
     }
 
     /// The rows, each of so many bytes, for which there is room where candidates had their halves and their meetings.
@@ -120,25 +120,28 @@ impl<S: VectorSource> Exact<'_, S> {
         let (num_rows, dim) = (self.lists.num_rows(), self.lists.dim());
         let budget = Budget { max_operations: self.settings.max_operations, num_rows, dim };
         certificate.rescan.entered += crowded.len();
-        budget.check(certificate.rescan.entered as f64 * num_rows as f64)?;
         crowded.sort_by(|left, right| left.at_least.total_cmp(&right.at_least).then(left.row.cmp(&right.row)));
         // Their vectors are there twice: as they were read, and those of them that are still compared.
         let most = self.rows_at_once(2 * dim * size_of::<f32>() + self.rule.k * NEIGHBOUR_BYTES + ROW_BYTES);
         let (mut round, mut rest) = (self.settings.want, crowded.as_slice());
         while !rest.is_empty() {
             let within = rest.partition_point(|finalist| finalist.at_least <= ranking.cutoff());
-            round = round.saturating_mul(ROUND_GROWTH).min(most);
+            let is_settled = ranking.cutoff().is_finite();
+            round = if is_settled { most } else { round.saturating_mul(ROUND_GROWTH).min(most) };
             let now_len = within.min(round);
             if now_len == 0 {
                 break;
             }
+            // Until there is a cutoff nobody knows how many more there will be.
+            let ahead = if is_settled { within } else { now_len };
+            budget.check(certificate.rescan.pairs as f64 + ahead as f64 * num_rows as f64)?;
             let mut now: Vec<&Finalist> = rest[..now_len].iter().collect();
             now.sort_unstable_by_key(|finalist| finalist.row);
             let read = self.read(now.iter().map(|finalist| finalist.row).collect())?;
             let mut rescan = Rescan::new(&now, read, self.rule.k);
             certificate.rescan.pairs += rescan.run(self.source, ranking.cutoff())?;
             certificate.store_scans += 1;
-            let ranked = rescan.finish();
+            let ranked = rescan.finish(ranking.cutoff());
             certificate.rescan.fell += now.len() - ranked.len();
             self.add(ranked, ranking)?;
             rest = &rest[now_len..];

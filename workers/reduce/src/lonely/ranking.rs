@@ -6,7 +6,7 @@ use ndarray::ArrayView1;
 
 use super::copies::Copies;
 use super::nearest::{NearestList, Neighbour, cosine};
-use super::{Entry, VectorSource};
+use super::{Entry, LonelyError, VectorSource};
 
 /// Ids that are asked for at once where very many documents tie.
 const IDS_AT_ONCE: usize = 65_536;
@@ -69,7 +69,7 @@ impl Ranking {
         mut ranked: Vec<Ranked>,
         copies: &Copies,
         source: &S,
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), LonelyError<S::Error>> {
         let cutoff = self.cutoff_with(&ranked, copies);
         ranked.retain(|ranked| ranked.similarity <= cutoff);
         let mut rows: Vec<(u32, u32)> = Vec::new();
@@ -81,7 +81,11 @@ impl Ranking {
             let of = |&(row, place): &(u32, u32)| (row as usize, &ranked[place as usize]);
             let unnamed = portion.iter().map(of).filter(|(row, ranked)| *row != ranked.itself.row);
             let unnamed: Vec<usize> = unnamed.map(|(row, _)| row).collect();
-            let mut ids = if unnamed.is_empty() { Vec::new() } else { source.ids(&unnamed)? }.into_iter();
+            let ids = if unnamed.is_empty() { Vec::new() } else { source.ids(&unnamed).map_err(LonelyError::Ids)? };
+            if ids.len() != unnamed.len() {
+                return Err(LonelyError::Rows { found: ids.len(), expected: unnamed.len() });
+            }
+            let mut ids = ids.into_iter();
             self.entries.extend(portion.iter().map(of).map(|(row, ranked)| {
                 let itself = (row == ranked.itself.row).then(|| ranked.itself.id.clone());
                 ranked.entry(row, itself.or_else(|| ids.next()).unwrap_or_default())

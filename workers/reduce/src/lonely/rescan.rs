@@ -93,9 +93,10 @@ impl Rescan {
         (vectors.nrows() * block.vectors.nrows()) as u64
     }
 
-    /// Returns what was found.
-    pub(super) fn finish(self) -> Vec<Ranked> {
-        let Self { searched, read, standing, .. } = self;
+    /// Returns what was found of the rows that are not above the cutoff.
+    pub(super) fn finish(self, cutoff: f64) -> Vec<Ranked> {
+        let Self { searched, read, mut standing, .. } = self;
+        standing.retain(|&place| searched[place].nearest.kth() <= cutoff);
         let ranked = |&place: &usize| {
             let Searched { row, nearest } = &searched[place];
             Ranked::new(*row, &read.ids[place], read.vectors.row(place), nearest)

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::WAVE_BYTES;
 use super::bounds::Bounds;
 use super::candidate::Candidate;
 use super::meeting::{CANDIDATES_AT_ONCE, Meeting};
@@ -18,8 +19,8 @@ const MIN_TASKS: usize = 16;
 /// Candidates that one task takes to a list where there would be fewer than [`MIN_TASKS`].
 const FEW_CANDIDATES: usize = 32;
 
-/// Meetings whose outcome is held at once: some 100 bytes each.
-const MEETINGS_AT_ONCE: usize = 1 << 18;
+/// What the outcome of a meeting takes beside the rows that were met.
+const MEETING_BYTES: usize = 64;
 
 /// Some candidates, by position, and the list that they are to meet.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Rounds<'_> {
         let tasks = self.tasks(candidates, lists_of);
         let (mut pairs, mut rest) = (0, tasks.as_slice());
         while !rest.is_empty() {
-            let (wave, later) = rest.split_at(wave_len(rest));
+            let (wave, later) = rest.split_at(wave_len(rest, &self.rule));
             rest = later;
             let met = wave.par_iter().with_max_len(1).map(|task| {
                 let met = self.visit(task, candidates, cutoff);
@@ -90,12 +91,12 @@ impl Rounds<'_> {
     }
 }
 
-/// The number of tasks that make up the next wave.
-fn wave_len(tasks: &[Task]) -> usize {
-    let mut meetings = 0;
+/// The number of tasks that make up the next wave: as many as there is room for what they may find.
+fn wave_len(tasks: &[Task], rule: &Rule) -> usize {
+    let (mut bytes, meeting_bytes) = (0, rule.max_bytes() + MEETING_BYTES);
     let within = tasks.iter().take_while(|task| {
-        meetings += task.guests.len();
-        meetings <= MEETINGS_AT_ONCE
+        bytes += task.guests.len() * meeting_bytes;
+        bytes <= WAVE_BYTES
     });
     within.count().max(1)
 }

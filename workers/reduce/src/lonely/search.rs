@@ -16,7 +16,7 @@ use crate::inverted_lists::InvertedLists;
 /// but the order in which lists are met. Rows for which `eligible` does not hold are not listed and are neighbours all
 /// the same.
 ///
-/// The memory is that of [`Settings::max_candidates`] and twelve bytes a row at most, however many rows cannot be told from the
+/// The memory is that of [`Settings::max_candidates`] and sixteen bytes a row at most, however many rows cannot be told from the
 /// loneliest; the store is asked for the finalists and their nearest rows alone, unless near-copies crowd about them.
 ///
 /// # Errors

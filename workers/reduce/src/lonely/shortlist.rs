@@ -32,6 +32,11 @@ impl Rule {
         Self { k, margin: 2.0 * max_error * length + rounding_error(dim) * length * length, depth: k.max(2) }
     }
 
+    /// The most that a shortlist's rows take.
+    pub(super) fn max_bytes(&self) -> usize {
+        (self.depth + SPARE) * size_of::<Met>()
+    }
+
     /// What k neighbours of at least this product prove: a lower bound of the k-th similarity.
     pub(super) fn at_least(&self, product: f32) -> f64 {
         f64::from(product) - self.margin
