@@ -120,8 +120,8 @@ async fn read_work_list(store: &Store, key: &Path, num_shards: usize) -> Result<
     let list: WorkList =
         serde_json::from_slice(&bytes).map_err(|source| WorkError::Unreadable { key: key.clone(), source })?;
     let unfit = |reason| Err(WorkError::Unfit { key: key.clone(), reason });
-    if list.format != FORMAT {
-        return unfit(format!("has format {}, expected {FORMAT}", list.format));
+    if !layout::is_read(list.format) {
+        return unfit(format!("has format {}, expected one up to {FORMAT}", list.format));
     }
     match list.shards.iter().find(|index| **index >= num_shards) {
         Some(index) => unfit(format!("names shard {index}, the manifest has shards 0 to {}", num_shards - 1)),
