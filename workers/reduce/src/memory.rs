@@ -168,7 +168,8 @@ impl Needs {
         let is_built = plan.design() == Design::Factory;
         let (index, index_file) = if is_built { (plan.building_bytes(), plan.index_bytes()) } else { (0, 0) };
         // What an index is trained on waits for the end of the search.
-        let later = extent.search_bytes().max(extent.lineage_bytes()) + if is_built { extent.sample_bytes() } else { 0 };
+        let later =
+            extent.search_bytes().max(extent.lineage_bytes()) + if is_built { extent.sample_bytes() } else { 0 };
         let stage = extent.labelling_bytes().max(extent.naming_bytes()).max(later);
         let rows = extent.num_rows as u64 * ROW_BYTES;
         Self {

@@ -7,9 +7,7 @@ use strata_shared::centroids;
 use strata_shared::exit::Failure;
 use strata_shared::findings::{encode_lonely, encode_timeline, encode_topics};
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{
-    ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PredecessorRecord, RunRecord,
-};
+use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PredecessorRecord, RunRecord};
 
 use crate::checkpoint::{Checkpoint, Clustered, Labelled, ListedLonely, WrittenIndex};
 use crate::config::{Config, ReduceError};
