@@ -2,7 +2,7 @@
 //! columns, `runs`, and `topics`, each with its history.
 
 use serde::Serialize;
-use strata_shared::findings::Change;
+use strata_shared::findings::{Change, Topic};
 
 use super::super::visible;
 use super::{Changes, Past, Step};
@@ -36,15 +36,16 @@ struct History<'a> {
 /// # Errors
 /// Never: numbers and strings always serialise.
 pub fn json(changes: &Changes) -> serde_json::Result<String> {
+    let run = |step: &'_ Step| (step.generation, step.rows, step.topics.len());
     let runs = changes.steps.iter().map(|step| {
-        let Step { run, generation, rows, topics, .. } = step;
-        Run { run, generation: *generation, rows: *rows, topics: topics.len() }
+        let (generation, rows, topics) = run(step);
+        Run { run: &step.run, generation, rows, topics }
     });
+    let history = |topic: &'_ Topic| (topic.topic_id, changes.past(topic.topic_id));
     let last = changes.steps.last();
-    let topics = last.into_iter().flat_map(|step| &step.topics).map(|topic| History {
-        topic_id: topic.topic_id,
-        name: &topic.name,
-        runs: changes.past(topic.topic_id),
+    let topics = last.into_iter().flat_map(|step| &step.topics).map(|topic| {
+        let (topic_id, runs) = history(topic);
+        History { topic_id, name: &topic.name, runs }
     });
     let printed = Printed {
         run: last.map_or("", |step| step.run.as_str()),

@@ -77,8 +77,8 @@ impl Changes {
 
     /// The topic in each run that has it, the oldest first.
     pub(super) fn past(&self, topic_id: i64) -> Vec<Past<'_>> {
-        let find = |step: &'_ Step| step.topics.iter().position(|topic| topic.topic_id == topic_id);
-        let found = self.steps.iter().filter_map(|step| Some((step, &step.topics[find(step)?])));
+        let of = |step: &'_ Step| step.topics.iter().position(|topic| topic.topic_id == topic_id);
+        let found = self.steps.iter().filter_map(|step| Some((step, &step.topics[of(step)?])));
         found
             .map(|(step, topic)| Past {
                 run: &step.run,

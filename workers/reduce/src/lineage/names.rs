@@ -22,8 +22,13 @@ pub fn keep(names: &mut [TopicName], identities: &[Identity], former: &[Topic]) 
         names.iter().zip(identities).map(|(name, identity)| kept(name, identity, former)).collect();
     let mut taken: BTreeSet<String> = kept.iter().flatten().map(|name| (*name).to_owned()).collect();
     for (name, kept) in names.iter_mut().zip(&kept) {
-        name.name = kept.map_or_else(|| free(name, &taken), str::to_owned);
-        taken.insert(name.name.clone());
+        match kept {
+            Some(kept) => (*kept).clone_into(&mut name.name),
+            None => {
+                name.name = free(name, &taken);
+                taken.insert(name.name.clone());
+            }
+        }
     }
 }
 
