@@ -54,6 +54,7 @@ impl Means {
             Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
             Command::Status(flags) => commands::status(&self.open(&flags.store.store)?, flags.json).await,
             Command::Report(flags) => commands::report(&self.open(&flags.store.store)?, &flags.report).await,
+            Command::History(flags) => commands::history(&self.open(&flags.store.store)?, flags.json).await,
             Command::Config => commands::config(&configured.values),
         }
     }

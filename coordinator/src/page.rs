@@ -16,6 +16,7 @@ use strata_shared::store::{Store, StoreError};
 use strata_shared::superseded::Superseded;
 use strata_shared::table::TableError;
 
+use crate::ancestry;
 use crate::report::{self, Report};
 
 /// Vector shards that are read at once for the titles of representative documents.
@@ -27,14 +28,23 @@ const SHARDS_AT_ONCE: usize = 4;
 /// # Errors
 /// No finished run, or one whose objects cannot be read.
 pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure> {
+    let record = record(store, run).await?;
+    let manifest = generations::read(store, record.generation).await?.manifest;
+    let run = RunName::new(&record.run)?;
+    let findings = Findings::read(store, &run, record).await?;
+    Ok(Report { findings, manifest, rejections: None, changes: None, titles: BTreeMap::new() })
+}
+
+/// Reads the record of `run`, or of the newest finished run.
+///
+/// # Errors
+/// No finished run, or a record that cannot be read.
+pub async fn record(store: &Store, run: Option<RunName>) -> Result<RunRecord, Failure> {
     let run = match run {
         Some(run) => run,
         None => newest(store).await?,
     };
-    let record = RunRecord::read(store, &run).await?;
-    let manifest = generations::read(store, record.generation).await?.manifest;
-    let findings = Findings::read(store, &run, record).await?;
-    Ok(Report { findings, manifest, rejections: None, titles: BTreeMap::new() })
+    Ok(RunRecord::read(store, &run).await?)
 }
 
 async fn newest(store: &Store) -> Result<RunName, Failure> {
@@ -102,12 +112,13 @@ async fn titles(
     Ok(titles.into_iter().flatten().collect())
 }
 
-/// Draws the page, for which refusals and the titles of representative documents are read.
+/// Draws the page, for which refusals, the run before and the titles of representative documents are read.
 ///
 /// # Errors
 /// They cannot be read.
 pub async fn draw(store: &Store, report: &mut Report) -> Result<String, Failure> {
     read_rejections(store, report).await?;
+    report.changes = ancestry::changes(store, &report.findings.record, None).await?;
     let model = ModelName::new(&report.findings.record.vectors_of)?;
     let wanted = report::representative_ids(&report.findings);
     report.titles = titles(store, &model, &report.manifest, wanted).await?;

@@ -197,6 +197,13 @@ pub fn labels(run: &RunName, number: usize) -> Path {
     Path::from(format!("runs/{run}/labels/{}", shard_file(number)))
 }
 
+/// Tells whether a key is that of labels in some run.
+#[must_use]
+pub fn is_labels(key: &Path) -> bool {
+    let mut parts = key.parts().skip(2);
+    parts.next().is_some_and(|part| part.as_ref() == "labels") && parts.count() == 1
+}
+
 /// Where the name of the newest finished run is.
 #[must_use]
 pub fn latest() -> Path {
@@ -234,6 +241,8 @@ pub mod run_file {
     pub const TIMELINE: &str = "timeline.parquet";
     /// The loneliest documents.
     pub const LONELY: &str = "lonely.parquet";
+    /// What changed since the run's predecessor, where it has one.
+    pub const CHANGES: &str = "changes.parquet";
     /// Times, memory, rates, host.
     pub const MEASUREMENTS: &str = "measurements.json";
     /// Written last: the run is finished.
@@ -322,6 +331,15 @@ mod tests {
         let odd = ["raw/generations/1.json", "raw/generations/+0000001.json", "raw/generations/a/00000001.json"];
         for key in others.iter().map(String::as_str).chain(odd) {
             assert_eq!(generation_number(&Path::from(key)), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn labels_are_told_from_the_other_objects_of_a_run() {
+        let run = RunName::new("labels").unwrap();
+        assert!(is_labels(&labels(&run, 7)));
+        for key in [in_run(&run, run_file::TOPICS), raw_shard(1), manifest()] {
+            assert!(!is_labels(&key), "{key}");
         }
     }
 

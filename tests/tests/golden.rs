@@ -22,13 +22,13 @@ use parquet::file::metadata::ParquetMetaData;
 use strata::shard::{self, Request, Terms};
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Failure;
-use strata_shared::findings::{self, Findings, LonelyDocument, Status, TimelineEntry, Topic};
+use strata_shared::findings::{self, Change, ChangeKind, Findings, LonelyDocument, Status, TimelineEntry, Topic};
 use strata_shared::generations;
 use strata_shared::labels::Labels;
 use strata_shared::layout::{self, FORMAT, ModelName, RunName, run_file};
 use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::run_record::{
-    ClustersRecord, IndexRecord, Latest, LonelyRecord, OutputEntry, PeriodsRecord, RunRecord,
+    ClustersRecord, IndexRecord, Latest, LonelyRecord, OutputEntry, PeriodsRecord, PredecessorRecord, RunRecord,
 };
 use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, ShardSettings};
 use strata_shared::store::Store;
@@ -170,6 +170,8 @@ fn topics() -> Vec<Topic> {
         representative_ids: words(&["golden/00", "golden/02"]),
         fading_rank: Some(1),
         emerging_rank: None,
+        topic_id: 7,
+        strength: Some(0.75),
     };
     let empty = Topic {
         name: full.name.clone(),
@@ -179,6 +181,32 @@ fn topics() -> Vec<Topic> {
         ..empty_topic(1)
     };
     vec![full, empty]
+}
+
+/// One change with every figure, one with none.
+fn changes() -> Vec<Change> {
+    let full = Change {
+        kind: ChangeKind::Split,
+        topic_id: Some(7),
+        name: Some("petri nets · manufacturing".into()),
+        other_topic_id: Some(3),
+        other_name: Some("naïve".into()),
+        documents: Some(12),
+        share: Some(0.25),
+        status: Some(Status::Fading),
+        former_status: Some(Status::Steady),
+        fade: Some(0.25),
+        fade_low: Some(0.125),
+        fade_high: Some(0.5),
+        former_fade: Some(0.75),
+        former_fade_low: Some(0.5),
+        former_fade_high: Some(1.0),
+        document_id: Some("golden/01".into()),
+        title: Some("Über naïve 日本語 🦀".into()),
+        similarity: Some(0.5),
+        former_similarity: Some(0.25),
+    };
+    vec![full, Change::new(ChangeKind::DocumentsOut)]
 }
 
 fn timeline() -> Vec<TimelineEntry> {
@@ -230,12 +258,21 @@ fn record(manifest_sha256: &str) -> RunRecord {
             until: Some("2023-12-31".into()),
             index: Some("Flat".into()),
             kmeans: KmeansEngine::Linfa,
+            warm_from: Some("earlier".into()),
             ..ReduceSettings::default()
         },
+        predecessor: Some(PredecessorRecord {
+            run: "earlier".into(),
+            generation: 1,
+            centroids_sha256: digest::sha256_hex(b"earlier"),
+            warm: true,
+            excess: -0.25,
+        }),
         rows: ROWS_UPDATED as u64,
         dim: DIM,
         inertia: 12.5,
         clusters: ClustersRecord { requested: 2, found: 2, sample_rows: ROWS },
+        next_topic_id: Some(8),
         index: IndexRecord { factory: "IVF4,Flat".into(), nprobe: Some(2), recall_at_10: None },
         lonely: LonelyRecord { k: 5, listed: 2, cutoff: Some(0.25), too_short: 1 },
         periods: PeriodsRecord {
@@ -273,6 +310,7 @@ async fn write(folder: &Path) {
         (layout::in_run(&run(), run_file::TOPICS), findings::encode_topics(&topics()).expect("topics")),
         (layout::in_run(&run(), run_file::TIMELINE), findings::encode_timeline(&timeline()).expect("timeline")),
         (layout::in_run(&run(), run_file::LONELY), findings::encode_lonely(&lonely()).expect("lonely")),
+        (layout::in_run(&run(), run_file::CHANGES), findings::encode_changes(&changes()).expect("changes")),
         (layout::in_run(&run(), run_file::RECORD), record(&digest::sha256_hex(&manifest.encode())).encode()),
     ];
     for (key, bytes) in objects {
@@ -487,12 +525,24 @@ async fn the_golden_run_reads_as_the_findings_that_were_written() {
     assert_eq!(found, record(&manifest_sha256));
     let found = Findings::read(&store, &run(), found).await.expect("findings");
     assert_eq!((found.topics, found.timeline, found.lonely), (topics(), timeline(), lonely()));
+    let found = findings::read_changes(&store, &layout::in_run(&run(), run_file::CHANGES)).await.expect("changes");
+    assert_eq!(found, changes());
     let key = layout::in_run(&run(), run_file::CENTROIDS);
     assert_eq!(centroids::read(&store, &key, DIM).await.expect("centroids"), centroids());
     for (number, documents) in [(0, kept_documents()), (1, updated_documents())] {
         let found = Labels::read(&store, &layout::labels(&run(), number)).await.expect("labels");
         assert_eq!(found, labels(&documents));
     }
+}
+
+#[tokio::test]
+async fn topics_of_the_first_version_are_known_by_their_labels() {
+    let store = Store::open(&all_golden().join("v1").display().to_string()).expect("a store");
+    let record = RunRecord::read(&store, &run()).await.expect("a record");
+    assert_eq!((record.generation, record.next_topic_id(), record.predecessor.clone()), (1, 2, None));
+    let found = Findings::read(&store, &run(), record).await.expect("findings").topics;
+    let expected = topics().into_iter().map(|topic| Topic { topic_id: topic.label.into(), strength: None, ..topic });
+    assert_eq!(found, expected.collect::<Vec<_>>());
 }
 
 /// Opens every object of the version in `folder` that says its version itself, and returns what each of them answers.

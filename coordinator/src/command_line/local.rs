@@ -86,7 +86,7 @@ pub struct RunCommand {
     pub machine: MachineFlags,
 }
 
-/// `strata status`.
+/// `strata status` and `strata history`.
 #[derive(Debug, Args)]
 pub struct StatusCommand {
     /// Where.
@@ -338,6 +338,12 @@ pub struct ReduceFlags {
         default_value = ReduceSettings::default().kmeans.as_str()
     )]
     pub kmeans: KmeansEngine,
+    /// Follow no earlier run: neither its centroids nor its topics
+    #[arg(long, env = "STRATA_FRESH")]
+    pub fresh: bool,
+    /// The run to follow [default: the newest of an earlier generation with the same vectors and --clusters]
+    #[arg(long, env = "STRATA_WARM_FROM", value_name = "RUN")]
+    pub warm_from: Option<RunName>,
     /// Do a finished run again
     #[arg(long, env = "STRATA_FORCE")]
     pub force: bool,
@@ -361,6 +367,8 @@ impl ReduceFlags {
             seed: self.seed,
             index: self.index.clone(),
             kmeans: self.kmeans,
+            fresh: self.fresh,
+            warm_from: self.warm_from.as_ref().map(ToString::to_string),
         };
         settings.check()
     }
@@ -372,6 +380,9 @@ pub struct ReportFlags {
     /// The run [default: the newest finished one]
     #[arg(long, env = "STRATA_RUN", value_name = "NAME")]
     pub run: Option<RunName>,
+    /// What changed since the run of this name, or the last one finished by this day (YYYY-MM-DD), instead of what was found
+    #[arg(long, value_name = "RUN|DATE", conflicts_with_all = ["html", "timings"])]
+    pub since: Option<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

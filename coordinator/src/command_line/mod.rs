@@ -62,6 +62,8 @@ pub enum Command {
     Status(StatusCommand),
     /// Show the findings of a finished run
     Report(ReportCommand),
+    /// List the finished runs: what each saw, what it changed, which one it follows
+    History(StatusCommand),
     /// Show every setting in force, and where it comes from
     Config,
 }

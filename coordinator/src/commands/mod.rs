@@ -25,7 +25,7 @@ use crate::configuration::Value;
 use crate::display::Display;
 use crate::launch::Launcher;
 use crate::report::{self, View};
-use crate::{page, shard as sharding};
+use crate::{ancestry, page, shard as sharding};
 
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
@@ -145,6 +145,9 @@ fn check_vectors_of(question: &ReduceFlags, made: &ModelName) -> Result<(), Fail
 /// # Errors
 /// No finished run, or a file that cannot be written.
 pub async fn report(context: &Context, flags: &ReportFlags) -> Result<(), Failure> {
+    if let Some(since) = &flags.since {
+        return report_changes(context, flags, since).await;
+    }
     let mut report = page::read(&context.store, flags.run.clone()).await?;
     if flags.timings {
         let run = RunName::new(&report.findings.record.run)?;
@@ -160,6 +163,26 @@ pub async fn report(context: &Context, flags: &ReportFlags) -> Result<(), Failur
         return print(&json);
     }
     show(context, report).await
+}
+
+/// `strata report --since`: what changed between two runs.
+async fn report_changes(context: &Context, flags: &ReportFlags, since: &str) -> Result<(), Failure> {
+    let record = page::record(&context.store, flags.run.clone()).await?;
+    let Some(changes) = ancestry::changes(&context.store, &record, Some(since)).await? else { return Ok(()) };
+    if flags.json {
+        let json = report::changes_json(&changes).map_err(|error| Failure::new(Exit::Data, error))?;
+        return print(&json);
+    }
+    print(&report::changes_terminal(&changes, &view(None)))
+}
+
+/// `strata history`: the finished runs.
+///
+/// # Errors
+/// A store that cannot be read.
+pub async fn history(context: &Context, json: bool) -> Result<(), Failure> {
+    let runs = ancestry::all(&context.store).await?;
+    print(&report::history(&runs, &view(None), json).map_err(|error| Failure::new(Exit::Data, error))?)
 }
 
 async fn show(context: &Context, mut report: report::Report) -> Result<(), Failure> {

@@ -98,11 +98,13 @@ impl Work {
             ("index", flags.index.clone()),
             ("memory", flags.memory.clone()),
             ("scratch", flags.scratch.clone()),
+            ("warm-from", flags.warm_from.as_ref().map(ToString::to_string)),
         ];
         for (name, value) in optional {
             value.into_iter().for_each(|value| flag(name, value));
         }
-        let switches = [("--force", flags.force), ("--lonely-exhaustive", flags.lonely_exhaustive)];
+        let switches =
+            [("--force", flags.force), ("--lonely-exhaustive", flags.lonely_exhaustive), ("--fresh", flags.fresh)];
         arguments.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()));
         let (run, num_documents) = (Some(run.clone()), manifest.rows);
         Self { stage: Stage::Reduce, num_tasks: 1, arguments, num_documents, shards: Vec::new(), run }

@@ -34,6 +34,7 @@ fn question() -> Config {
         memory_bytes: 1 << 30,
         scratch: None,
         lonely_exhaustive: false,
+        former: None,
     }
 }
 

@@ -73,6 +73,8 @@ fn topic((label, name): (usize, &&str)) -> Topic {
         representative_ids: vec![format!("id {label}")],
         fading_rank: (status == Status::Extinct).then_some(label as i32 / 3 + 1),
         emerging_rank: (status == Status::Emerging).then_some(label as i32 / 3 + 1),
+        topic_id: label as i64,
+        strength: None,
     }
 }
 
@@ -109,10 +111,12 @@ fn record(run: &RunName, manifest: &[u8]) -> RunRecord {
         generation: 1,
         manifest_sha256: sha256_hex(manifest),
         parameters: ReduceSettings::default(),
+        predecessor: None,
         rows: NAMES.len() as u64,
         dim: 8,
         inertia: 1.5,
         clusters: ClustersRecord { requested: NAMES.len(), found: NAMES.len(), sample_rows: NAMES.len() },
+        next_topic_id: Some(NAMES.len() as i64),
         index: IndexRecord { factory: NAMES[3].into(), nprobe: None, recall_at_10: None },
         lonely: LonelyRecord { k: 5, listed: NAMES.len(), cutoff: Some(0.4), too_short: 0 },
         periods: PeriodsRecord { undated: 1, recent: Some("2020..2022".into()), incomplete: vec!["2023".into()], thin },

@@ -79,6 +79,7 @@ impl Pipeline {
             memory_bytes: 1 << 30,
             scratch: None,
             lonely_exhaustive: false,
+            former: None,
         };
         let run = strata_reduce::run(question, store.clone()).await?;
         strata::page::publish(store, &run).await?;

@@ -12,7 +12,7 @@ use strata_tests::faults::{Death, FaultStore, Moment};
 use strata_tests::monthly::Month;
 use strata_tests::objects;
 
-use super::pipeline::{Pipeline, copy, read, runtime};
+use super::pipeline::{Pipeline, Vectors, copy, read, runtime};
 
 fn store(inner: &Arc<dyn ObjectStore>) -> Store {
     Store::new("memory:", Arc::clone(inner))
@@ -69,15 +69,15 @@ fn months() -> (Month, Month) {
 #[test]
 fn an_update_with_vectors_brought_along_that_dies_at_any_write_ends_in_the_same_objects() {
     let (first, second) = months();
-    let month = Pipeline::new(&first, Some(None));
+    let month = Pipeline::new(&first, Vectors::Brought);
     let make_first = |store: &Store| drop(runtime().block_on(month.run(store)).unwrap());
-    dies_at_every_write(make_first, &Pipeline::new(&second, Some(Some(&first))));
+    dies_at_every_write(make_first, &Pipeline::new(&second, Vectors::BroughtSince(&first)));
 }
 
 #[test]
 fn an_update_of_a_store_of_the_first_format_that_dies_at_any_write_ends_in_the_same_objects() {
     let (first, second) = months();
-    let month = Pipeline::new(&first, None);
+    let month = Pipeline::new(&first, Vectors::Made);
     let make_first = |store: &Store| {
         runtime().block_on(async {
             month.run(store).await.unwrap();
@@ -91,5 +91,5 @@ fn an_update_of_a_store_of_the_first_format_that_dies_at_any_write_ends_in_the_s
             store.delete(&layout::rejected_of(1)).await.unwrap();
         });
     };
-    dies_at_every_write(make_first, &Pipeline::new(&second, None));
+    dies_at_every_write(make_first, &Pipeline::new(&second, Vectors::Made));
 }

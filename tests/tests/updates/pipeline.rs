@@ -23,12 +23,25 @@ pub(crate) struct Pipeline {
     vectors: Option<PathBuf>,
 }
 
+/// Where a month's vectors come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Vectors<'a> {
+    /// A map makes them.
+    Made,
+    /// All are brought along.
+    Brought,
+    /// Those are brought along that the month before does not have.
+    BroughtSince(&'a Month),
+}
+
 impl Pipeline {
-    /// Writes a month; with `earlier`, vectors are brought along for what that does not have.
-    pub(crate) fn new(month: &Month, earlier: Option<Option<&Month>>) -> Self {
+    /// Writes a month, and the vectors that are brought along.
+    pub(crate) fn new(month: &Month, vectors: Vectors<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (lines, vectors) = month.write(folder.path(), "month", earlier.flatten()).unwrap();
-        Self { lines, vectors: earlier.map(|_| vectors), _folder: folder }
+        let earlier = if let Vectors::BroughtSince(earlier) = vectors { Some(earlier) } else { None };
+        let (lines, file) = month.write(folder.path(), "month", earlier).unwrap();
+        let vectors = if matches!(vectors, Vectors::Made) { None } else { Some(file) };
+        Self { lines, vectors, _folder: folder }
     }
 
     /// Shards or updates by this month, as the whole archive.

@@ -16,7 +16,7 @@ use strata_shared::store::Store;
 use strata_tests::hashed_vectors;
 use strata_tests::monthly::Month;
 
-use super::pipeline::{Pipeline, question, runtime};
+use super::pipeline::{Pipeline, Vectors, question, runtime};
 
 fn store() -> Store {
     Store::new("memory:", Arc::new(InMemory::new()))
@@ -71,10 +71,10 @@ fn expected(month: &Month) -> BTreeMap<String, String> {
 fn a_reader_keeps_the_generation_that_it_has_opened() {
     let (store, first) = (store(), Month::first(100));
     let second = first.next(30, &[1, 2, 60], &[5]);
-    runtime().block_on(Pipeline::new(&first, Some(None)).run(&store)).unwrap();
+    runtime().block_on(Pipeline::new(&first, Vectors::Brought).run(&store)).unwrap();
     let opened = open(&store, None);
     let before = rows_of(&store, None);
-    runtime().block_on(Pipeline::new(&second, Some(Some(&first))).run(&store)).unwrap();
+    runtime().block_on(Pipeline::new(&second, Vectors::BroughtSince(&first)).run(&store)).unwrap();
     let runtime = runtime();
     let _entered = runtime.enter();
     assert_eq!(rows(&opened), before);
@@ -86,8 +86,8 @@ fn a_reader_keeps_the_generation_that_it_has_opened() {
 fn single_rows_are_those_that_the_stream_shows() {
     let (store, first) = (store(), Month::first(100));
     let second = first.next(10, &[1, 2, 60], &[5, 39, 40]);
-    for (month, earlier) in [(&first, None), (&second, Some(&first))] {
-        runtime().block_on(Pipeline::new(month, Some(earlier)).run(&store)).unwrap();
+    for (month, vectors) in [(&first, Vectors::Brought), (&second, Vectors::BroughtSince(&first))] {
+        runtime().block_on(Pipeline::new(month, vectors).run(&store)).unwrap();
     }
     let all = rows_of(&store, None);
     let corpus = open(&store, None);
@@ -108,9 +108,9 @@ fn single_rows_are_those_that_the_stream_shows() {
 fn a_run_over_an_earlier_generation_is_what_it_was_then() {
     let (store, first) = (store(), Month::first(100));
     let second = first.next(30, &[1, 2, 60], &[5]);
-    let then = runtime().block_on(Pipeline::new(&first, Some(None)).run(&store)).unwrap();
+    let then = runtime().block_on(Pipeline::new(&first, Vectors::Brought).run(&store)).unwrap();
     let record = runtime().block_on(RunRecord::read(&store, &then)).unwrap();
-    let now = runtime().block_on(Pipeline::new(&second, Some(Some(&first))).run(&store)).unwrap();
+    let now = runtime().block_on(Pipeline::new(&second, Vectors::BroughtSince(&first)).run(&store)).unwrap();
     assert_ne!(then, now);
     runtime().block_on(async {
         let again = strata_reduce::run(strata_reduce::Config { force: true, ..question(Some(1)) }, store.clone()).await;
@@ -144,11 +144,12 @@ fn findings_are_those_of_a_fresh_store_with_the_same_documents() {
         months.push(last.next(20, &[month as u64, 70 + month as u64], &[10 + month as u64]));
     }
     let mut run = None;
-    for (month, earlier) in months.iter().zip(std::iter::once(None).chain(months.iter().map(Some))) {
-        run = Some(runtime().block_on(Pipeline::new(month, Some(earlier)).run(&grown)).unwrap());
+    let since = months.iter().map(Vectors::BroughtSince);
+    for (month, vectors) in months.iter().zip(std::iter::once(Vectors::Brought).chain(since)) {
+        run = Some(runtime().block_on(Pipeline::new(month, vectors).run(&grown)).unwrap());
     }
     let (run, last) = (run.unwrap(), months.last().unwrap());
-    let of_fresh = runtime().block_on(Pipeline::new(last, Some(None)).run(&fresh)).unwrap();
+    let of_fresh = runtime().block_on(Pipeline::new(last, Vectors::Brought).run(&fresh)).unwrap();
     runtime().block_on(async {
         let read = async |store: &Store, run: &RunName| {
             let record = RunRecord::read(store, run).await.unwrap();
@@ -168,9 +169,9 @@ fn only_what_is_new_or_changed_is_embedded() {
     let model = ModelName::new(hashed_vectors::MODEL).unwrap();
     let second = first.next(30, &[1, 2, 60], &[5]);
     runtime().block_on(async {
-        Pipeline::new(&first, None).run(&store).await.unwrap();
+        Pipeline::new(&first, Vectors::Made).run(&store).await.unwrap();
         let before = store.list(&layout::vectors_of(&model)).await.unwrap();
-        let outcome = Pipeline::new(&second, None).shard(&store).await.unwrap();
+        let outcome = Pipeline::new(&second, Vectors::Made).shard(&store).await.unwrap();
         let share = strata_map::work::Share { task_index: 0, task_count: 1 };
         let shards = strata_map::work::assigned(&store, &outcome.manifest, None, share).await.unwrap();
         let missing = strata_map::work::missing(&store, &model, shards).await.unwrap();

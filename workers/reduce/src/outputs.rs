@@ -88,6 +88,15 @@ impl Outputs {
         self.written[num_earlier..].to_vec()
     }
 
+    /// Returns the keys of all labels that are remembered, in shard order.
+    #[must_use]
+    pub fn labels(&self) -> Vec<Path> {
+        let mut keys: Vec<Path> = self.written.iter().map(|output| Path::from(output.key.as_str())).collect();
+        keys.retain(layout::is_labels);
+        keys.sort();
+        keys
+    }
+
     /// Writes a local file as one object of the run.
     ///
     /// # Errors
