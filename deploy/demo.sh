@@ -28,6 +28,12 @@ fail() {
 read_arguments() {
     inputs=()
     while (($# > 0)) && [[ $1 != -- ]]; do
+        case $1 in
+        -h | --help)
+            sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            exit 0
+            ;;
+        esac
         [[ $1 != -* ]] || fail "$1: flags for strata run come after --"
         [[ -f $1 && -r $1 ]] || fail "$1: no such file, or not a readable one"
         inputs+=("$(realpath "$1")")
@@ -37,7 +43,7 @@ read_arguments() {
 }
 
 build() {
-    say "building (10 to 15 minutes the first time)"
+    say "building (15 minutes on two idle cores the first time)"
     # In a subshell, because cargo and rustup look for their settings where they are called.
     (cd "$repository" && cargo build --release --locked --workspace --bins)
     PATH=$CARGO_TARGET_DIR/release:$PATH

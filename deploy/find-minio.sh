@@ -22,7 +22,7 @@ build() {
     [[ ! -x $built ]] || return 0
     echo "minio: building $version, once; this takes 5 minutes or more" >&2
     local log=$cache/minio-build.log
-    GOBIN=$cache/bin/building timeout 30m go install "github.com/minio/minio@$version" >"$log" 2>&1 || {
+    GOBIN=$cache/bin/building timeout --foreground 30m go install "github.com/minio/minio@$version" >"$log" 2>&1 || {
         tail -n 5 "$log" >&2
         fail "could not be built; the whole output is in $log"
     }

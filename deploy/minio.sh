@@ -86,7 +86,10 @@ start() {
 
 stop() {
     lock_home
-    running || fail "is not running"
+    if ! running; then
+        echo "minio: is not running" >&2
+        return
+    fi
     kill "$(<"$home/pid")"
     # Its port is free only once it has ended.
     while running; do
@@ -95,8 +98,8 @@ stop() {
     rm "$home/pid"
 }
 
-case ${1:-start} in
+case ${1:-} in
 start) start ;;
 stop) stop ;;
-*) fail "usage: minio.sh [start|stop]" ;;
+*) fail "usage: minio.sh start|stop" ;;
 esac

@@ -243,10 +243,12 @@ impl RunRecord {
         self.next_topic_id.unwrap_or(self.clusters.found as i64)
     }
 
-    /// Returns the first object of the run that is missing or of another size than the record says, and how it is.
+    /// Returns the first object of the run that is missing or not what the record says, and how it is.
+    ///
+    /// Tables are held to their sha256, labels and the index, which may be large, to their sizes.
     ///
     /// # Errors
-    /// [`StoreError`] if the store cannot be listed.
+    /// [`StoreError`] if the store cannot be listed or a table cannot be read.
     pub async fn first_damaged(&self, store: &Store, run: &RunName) -> Result<Option<String>, StoreError> {
         let listed = store.list(&layout::run(run)).await?;
         let sizes: BTreeMap<String, u64> =
@@ -258,7 +260,18 @@ impl RunRecord {
             }
             Some(_) => None,
         });
-        Ok(damaged)
+        if damaged.is_some() {
+            return Ok(damaged);
+        }
+        let tables = [run_file::CENTROIDS, run_file::TOPICS, run_file::TIMELINE, run_file::LONELY];
+        for key in tables.map(|file| layout::in_run(run, file)) {
+            let Some(output) = self.outputs.iter().find(|output| output.key == key.as_ref()) else { continue };
+            let found = store.sha256(&key).await?.unwrap_or_else(|| "none".into());
+            if found != output.sha256 {
+                return Ok(Some(format!("{key} has sha256 {found}, expected {}", output.sha256)));
+            }
+        }
+        Ok(None)
     }
 
     /// Encodes the record as indented JSON.

@@ -240,8 +240,9 @@ impl ReduceSettings {
         if !(1..=1_000).contains(&self.recent) {
             return refuse("--recent", &self.recent, "1 to 1000 periods");
         }
+        // As it is written, not only as it is read: the same day is the same question.
         if let Some(until) = &self.until
-            && chrono::NaiveDate::parse_from_str(until, "%Y-%m-%d").is_err()
+            && self.until_date().is_none_or(|date| date.to_string() != *until)
         {
             return refuse("--until", until, "a day as YYYY-MM-DD");
         }

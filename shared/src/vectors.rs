@@ -253,7 +253,10 @@ impl VectorShard {
         };
         if found != self.content_sha256 {
             let expected = &self.content_sha256;
-            return Err(self.content(format!("ids and vectors have sha256 {found}, its metadata say {expected}")));
+            let reason = format!(
+                "ids and vectors have sha256 {found}, its metadata say {expected}; remove it and make it again"
+            );
+            return Err(self.content(reason));
         }
         match vectors.first_not_unit() {
             Some((row, norm)) => Err(self.content(format!("vector of row {row} has norm {norm}, expected 1"))),

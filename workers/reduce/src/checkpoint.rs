@@ -10,6 +10,8 @@
 //! not finished, and two reduces of the same question write the same bytes, so that it does not matter who is first. What
 //! was made of other vectors, as shards that were broken and have been mended, is never taken up.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
@@ -141,6 +143,70 @@ pub struct WrittenIndex {
     pub record: IndexRecord,
 }
 
+/// A run's folder, and the question that it was taken for.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    store: Store,
+    run: RunName,
+    question: Arc<Question>,
+    follows: Option<Followed>,
+}
+
+impl Claim {
+    /// Returns the store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Returns the run.
+    #[must_use]
+    pub const fn run(&self) -> &RunName {
+        &self.run
+    }
+
+    /// Makes sure that nobody has taken the folder for another question; one who has finished this one may have tidied up.
+    ///
+    /// # Errors
+    /// [`ReduceError::Taken`], or the store fails.
+    pub async fn confirm(&self) -> Result<(), Failure> {
+        let is_ours = match self.store.get_if_present(&layout::in_run(&self.run, run_file::UNFINISHED)).await? {
+            Some(found) => {
+                serde_json::from_slice::<Progress>(&found).is_ok_and(|found| found.question == *self.question)
+            }
+            None => {
+                RunRecord::read_if_present(&self.store, &self.run).await?.is_none_or(|record| self.answers(&record))
+            }
+        };
+        if is_ours { Ok(()) } else { Err(ReduceError::Taken { run: self.run.clone() }.into()) }
+    }
+
+    /// Tells whether a record answers the question.
+    fn answers(&self, record: &RunRecord) -> bool {
+        let Question { manifest_sha256, vectors_of, parameters } = &*self.question;
+        record.manifest_sha256 == *manifest_sha256
+            && record.vectors_of == *vectors_of
+            && record.parameters == *parameters
+            && Followed::by(record) == self.follows
+    }
+
+    /// Writes the record, which says that the run is finished, over none but one that answers the same.
+    ///
+    /// # Errors
+    /// As [`Claim::confirm`].
+    pub async fn announce(&self, record: &RunRecord) -> Result<(), Failure> {
+        self.confirm().await?;
+        let key = layout::in_run(&self.run, run_file::RECORD);
+        if self.store.create(&key, record.encode()).await? {
+            return Ok(());
+        }
+        match RunRecord::read_if_present(&self.store, &self.run).await? {
+            Some(other) if !self.answers(&other) => Err(ReduceError::Taken { run: self.run.clone() }.into()),
+            _ => Ok(self.store.put(&key, record.encode()).await?),
+        }
+    }
+}
+
 /// The checkpoint of a run under way.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -218,24 +284,19 @@ impl Checkpoint {
         Ok(self.put().await?)
     }
 
-    /// Makes sure that nobody has taken the folder for another question; one who has finished this one may have tidied up.
+    /// Returns what this reduce has the folder for.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        let (store, run) = (self.store.clone(), self.run.clone());
+        Claim { store, run, question: Arc::new(self.progress.question.clone()), follows: self.progress.follows.clone() }
+    }
+
+    /// Makes sure that nobody has taken the folder, as [`Claim::confirm`] does.
     ///
     /// # Errors
-    /// [`ReduceError::Taken`], or the store fails.
+    /// As [`Claim::confirm`].
     pub async fn confirm(&self) -> Result<(), Failure> {
-        let run = &self.run;
-        let is_ours = match self.store.get_if_present(&self.key()).await? {
-            Some(found) => serde_json::from_slice::<Progress>(&found)
-                .is_ok_and(|found| found.question == self.progress.question && found.follows == self.progress.follows),
-            None => RunRecord::read_if_present(&self.store, run).await?.is_none_or(|record| {
-                let Question { manifest_sha256, vectors_of, parameters } = &self.progress.question;
-                record.manifest_sha256 == *manifest_sha256
-                    && record.vectors_of == *vectors_of
-                    && record.parameters == *parameters
-                    && Followed::by(&record) == self.progress.follows
-            }),
-        };
-        if is_ours { Ok(()) } else { Err(ReduceError::Taken { run: run.clone() }.into()) }
+        self.claim().confirm().await
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -39,7 +39,7 @@ pub mod survey;
 mod tests;
 
 use strata_shared::exit::Failure;
-use strata_shared::layout::{self, RunName, run_file};
+use strata_shared::layout::RunName;
 use strata_shared::run_record::{self, RunRecord};
 use strata_shared::store::Store;
 
@@ -76,7 +76,6 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     let concluded = stages.conclude(labelling, &labelled).await?;
     stages.compare(&labelled, &concluded.0).await?;
     let record = stages.finish(clustering, labelled, concluded).await?;
-    corpus.store().put(&layout::in_run(&run, run_file::RECORD), record.encode()).await?;
     checkpoint::remove(corpus.store(), &run).await?;
     tracing::info!(%run, topics = record.clusters.found, lonely = record.lonely.listed, "reduce is finished");
     Ok(run)

@@ -1,4 +1,7 @@
 //! Objects of a run → the store, each remembered with its size and sha256 for the record.
+//!
+//! Invariant: nothing appears in a folder that somebody has taken for another question: right before each object is written,
+//! the claim to the folder is confirmed.
 
 use std::path::Path as FilePath;
 
@@ -7,11 +10,12 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use strata_shared::digest;
 use strata_shared::exit::Failure;
-use strata_shared::layout::{self, RunName};
+use strata_shared::layout;
 use strata_shared::run_record::OutputEntry;
-use strata_shared::store::{PART_BYTES, Store, StoreError};
+use strata_shared::store::PART_BYTES;
 use tokio::sync::mpsc;
 
+use crate::checkpoint::Claim;
 use crate::config::{ReduceError, on_blocking_thread};
 use crate::meter::Meter;
 
@@ -21,8 +25,7 @@ const PARTS_AHEAD: usize = 1;
 /// What a run has written so far.
 #[derive(Debug)]
 pub struct Outputs {
-    store: Store,
-    run: RunName,
+    claim: Claim,
     written: Vec<OutputEntry>,
     meter: Meter,
 }
@@ -30,30 +33,35 @@ pub struct Outputs {
 impl Outputs {
     /// Starts with nothing written.
     #[must_use]
-    pub const fn new(store: Store, run: RunName, meter: Meter) -> Self {
-        Self { store, run, written: Vec::new(), meter }
+    pub const fn new(claim: Claim, meter: Meter) -> Self {
+        Self { claim, written: Vec::new(), meter }
+    }
+
+    fn key(&self, file: &str) -> Path {
+        layout::in_run(self.claim.run(), file)
     }
 
     /// Writes one object of the run; `file` is its key below the run's folder.
     ///
     /// # Errors
-    /// [`StoreError`]; the object is then not remembered.
-    pub async fn put(&mut self, file: &str, bytes: Vec<u8>) -> Result<OutputEntry, StoreError> {
-        self.put_at(&layout::in_run(&self.run, file), bytes).await
+    /// As [`Claim::confirm`]; the object is then not remembered.
+    pub async fn put(&mut self, file: &str, bytes: Vec<u8>) -> Result<OutputEntry, Failure> {
+        self.put_at(&self.key(file), bytes).await
     }
 
     /// Writes the labels of the shard of this number.
     ///
     /// # Errors
-    /// [`StoreError`]; the object is then not remembered.
-    pub async fn put_labels(&mut self, number: usize, bytes: Vec<u8>) -> Result<(), StoreError> {
-        self.put_at(&layout::labels(&self.run, number), bytes).await?;
+    /// As [`Claim::confirm`]; the object is then not remembered.
+    pub async fn put_labels(&mut self, number: usize, bytes: Vec<u8>) -> Result<(), Failure> {
+        self.put_at(&layout::labels(self.claim.run(), number), bytes).await?;
         Ok(())
     }
 
-    async fn put_at(&mut self, key: &Path, bytes: Vec<u8>) -> Result<OutputEntry, StoreError> {
+    async fn put_at(&mut self, key: &Path, bytes: Vec<u8>) -> Result<OutputEntry, Failure> {
         let entry = OutputEntry { key: key.to_string(), bytes: bytes.len() as u64, sha256: digest::sha256_hex(&bytes) };
-        self.store.put(key, bytes).await?;
+        self.claim.confirm().await?;
+        self.claim.store().put(key, bytes).await?;
         self.meter.wrote(entry.bytes);
         self.remember(entry.clone());
         Ok(entry)
@@ -62,7 +70,7 @@ impl Outputs {
     /// Begins one object of the run that is written part by part.
     #[must_use]
     pub fn begin(&self, file: &str) -> Upload {
-        Upload { store: self.store.clone(), key: layout::in_run(&self.run, file), meter: self.meter.clone() }
+        Upload { claim: self.claim.clone(), key: self.key(file), meter: self.meter.clone() }
     }
 
     /// Remembers what an upload, or an earlier reduce, has written.
@@ -100,11 +108,12 @@ impl Outputs {
     /// Writes a local file as one object of the run.
     ///
     /// # Errors
-    /// [`StoreError`], or the file cannot be read.
+    /// As [`Claim::confirm`], or the file cannot be read.
     pub async fn put_file(&mut self, file: &str, path: &FilePath) -> Result<OutputEntry, Failure> {
-        let (key, local) = (layout::in_run(&self.run, file), path.to_owned());
+        let (key, local) = (self.key(file), path.to_owned());
         let (bytes, sha256) = on_blocking_thread(move || hash_file(&local)).await?;
-        self.store.put_file(&key, path).await?;
+        self.claim.confirm().await?;
+        self.claim.store().put_file(&key, path).await?;
         self.meter.wrote(bytes);
         let entry = OutputEntry { key: key.to_string(), bytes, sha256 };
         self.remember(entry.clone());
@@ -122,7 +131,7 @@ impl Outputs {
 /// An object of the run that is written part by part, beside others.
 #[derive(Debug)]
 pub struct Upload {
-    store: Store,
+    claim: Claim,
     key: Path,
     meter: Meter,
 }
@@ -147,9 +156,16 @@ impl Upload {
                 }
             }
         });
-        let waiting =
-            futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
-        let (written, finished) = tokio::join!(self.store.put_parts(&self.key, waiting), making);
+        let claim = &self.claim;
+        let waiting = futures::stream::unfold(Some(receiver), async |receiver| {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Some(part) => Some((part, Some(receiver))),
+                // The object appears once there are no more parts: an error in their place keeps it from that.
+                None => claim.confirm().await.err().map(|taken| (Err(taken), None)),
+            }
+        });
+        let (written, finished) = tokio::join!(claim.store().put_parts(&self.key, waiting), making);
         written?;
         let (bytes, sha256) = finished?.ok_or_else(|| ReduceError::stage("upload", "ended early"))?;
         self.meter.wrote(bytes);

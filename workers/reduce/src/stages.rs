@@ -65,9 +65,10 @@ impl Stages {
     ) -> Result<Self, Failure> {
         let peak = config.compute(|| Ok(crate::meter::peak_operations())).await?;
         let meter = corpus.meter().clone();
+        let checkpoint = Checkpoint::open(config, corpus, run, following.as_ref()).await?;
         Ok(Self {
-            checkpoint: Checkpoint::open(config, corpus, run, following.as_ref()).await?,
-            outputs: Outputs::new(corpus.store().clone(), run.clone(), meter.clone()),
+            outputs: Outputs::new(checkpoint.claim(), meter.clone()),
+            checkpoint,
             stopwatch: Stopwatch::start(config.threads, peak, meter),
             config: config.clone(),
             corpus: corpus.clone(),
@@ -329,10 +330,10 @@ impl Stages {
         Ok(index.record)
     }
 
-    /// Writes the measurements and returns the run's record, which is to be written last.
+    /// Writes the measurements and, last of all, the run's record, which it returns.
     ///
     /// # Errors
-    /// The store fails.
+    /// The run's folder was taken for another question, or the store fails.
     pub async fn finish(
         self,
         clustering: Clustering,
@@ -342,7 +343,7 @@ impl Stages {
         self.checkpoint.confirm().await?;
         let measurements = self.stopwatch.encode();
         self.corpus.store().put(&layout::in_run(&self.run, run_file::MEASUREMENTS), measurements).await?;
-        Ok(RunRecord {
+        let record = RunRecord {
             format: FORMAT,
             run: self.run.to_string(),
             vectors_of: self.corpus.model().to_string(),
@@ -360,7 +361,9 @@ impl Stages {
             periods: labelled.periods,
             notes: labelled.notes,
             outputs: self.outputs.finish(),
-        })
+        };
+        self.checkpoint.claim().announce(&record).await?;
+        Ok(record)
     }
 }
 

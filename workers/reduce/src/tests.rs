@@ -12,7 +12,7 @@ use rand_xoshiro::Xoshiro256Plus;
 use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Exit;
-use strata_shared::layout::ModelName;
+use strata_shared::layout::{self, ModelName, run_file};
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::measurements::{Measurements, Stage};
 use strata_shared::run_record::{ClustersRecord, OutputEntry};
@@ -21,6 +21,8 @@ use strata_shared::vectors::{self, Vectors};
 
 use super::*;
 use crate::checkpoint::{Checkpoint, Clustered};
+use crate::meter::Meter;
+use crate::outputs::{Outputs, Parts};
 
 const DIM: usize = 4;
 const SHARDS: usize = 2;
@@ -257,4 +259,44 @@ async fn what_another_version_has_left_unfinished_is_begun_anew() {
     anew.confirm().await.unwrap();
     run(config(), store.clone()).await.unwrap();
     assert_eq!(store.get(&record()).await.unwrap(), finished);
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_a_run_that_was_taken() {
+    let store = corpus().await;
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap();
+    let name = RunName::new("r").unwrap();
+    let mine = Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
+    let mut outputs = Outputs::new(mine.claim(), Meter::default());
+    let upload = outputs.begin(run_file::INDEX);
+    let other = ReduceSettings { lonely: 6, ..config().settings };
+    run(Config { settings: other, force: true, ..config() }, store.clone()).await.unwrap();
+    let theirs = RunRecord::read(&store, &name).await.unwrap();
+    assert!(outputs.put(run_file::LONELY, vec![1]).await.is_err());
+    let push = |parts: &mut Parts| {
+        parts.push(&[1]);
+        Ok(())
+    };
+    assert!(upload.write(push).await.is_err());
+    let mixture = RunRecord { parameters: config().settings, ..theirs.clone() };
+    let taken = mine.claim().announce(&mixture).await.unwrap_err();
+    assert_eq!(taken.exit(), Exit::Configuration, "{taken}");
+    assert_eq!(RunRecord::read(&store, &name).await.unwrap(), theirs);
+    for output in &theirs.outputs {
+        let found = store.sha256(&Path::from(output.key.as_str())).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&output.sha256), "{}", output.key);
+    }
+}
+
+#[tokio::test]
+async fn a_run_one_of_whose_tables_is_another_of_the_same_size_is_made_again() {
+    let store = corpus().await;
+    let name = run(config(), store.clone()).await.unwrap();
+    let key = layout::in_run(&name, run_file::LONELY);
+    let whole = store.get(&key).await.unwrap();
+    let mut other = whole.to_vec();
+    other[whole.len() / 2] ^= 1;
+    store.put(&key, other).await.unwrap();
+    run(config(), store.clone()).await.unwrap();
+    assert_eq!(store.get(&key).await.unwrap(), whole);
 }
