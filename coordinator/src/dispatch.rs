@@ -54,16 +54,12 @@ impl Means {
             Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
             Command::Status(flags) => commands::status(&self.open(&flags.store.store)?, flags.json).await,
             Command::Report(flags) => commands::report(&self.open(&flags.store.store)?, &flags.report).await,
-            Command::History(flags) => commands::history(&self.open(&flags.store.store)?, flags.json).await,
             Command::Config => commands::config(&configured.values),
         }
     }
 
     async fn shard(&self, flags: ShardCommand) -> Result<(), Failure> {
-        let ShardCommand { store, lease, shard, plan } = flags;
-        if plan.plan {
-            return commands::plan(&self.open(&store.store)?, shard, plan).await;
-        }
+        let ShardCommand { store, lease, shard } = flags;
         let launcher = Launcher::Machine(self.machine(MachineFlags::default()));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
         commands::shard(&context, lease, shard).await
@@ -81,10 +77,7 @@ impl Means {
     }
 
     async fn run(&self, flags: RunCommand) -> Result<(), Failure> {
-        let RunCommand { store, lease, shard, plan, embed, reduce, machine } = flags;
-        if plan.plan {
-            return commands::plan(&self.open(&store.store)?, shard, plan).await;
-        }
+        let RunCommand { store, lease, shard, embed, reduce, machine } = flags;
         let launcher = Launcher::Machine(self.machine(machine).embedding(&embed));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
         commands::run(&context, lease, Some(shard), &embed.model, &reduce).await

@@ -9,6 +9,5 @@ mod lease;
 mod pods;
 mod settings;
 mod streams;
-mod updates;
 mod uploads;
 mod workers;
