@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use strata_tests::cluster::{Namespace, wait_for};
+use strata_tests::cluster::{Job, Namespace, wait_for};
 
 use crate::lab::{LIMIT, Lab, SLOW};
 
@@ -25,7 +25,7 @@ pub(super) fn a_map_pod_killed_in_mid_shard_is_made_again(lab: &Lab) -> anyhow::
     Ok(())
 }
 
-/// A map pod that is evicted is replaced, and is not counted against its index.
+/// A map pod that is evicted is replaced, unless it finishes its shard first, and is not counted against its index.
 pub(super) fn an_evicted_map_pod_is_made_again_and_not_counted(lab: &Lab) -> anyhow::Result<()> {
     let case = "evicted";
     let namespace = lab.namespace(case)?;
@@ -35,7 +35,7 @@ pub(super) fn an_evicted_map_pod_is_made_again_and_not_counted(lab: &Lab) -> any
     namespace.apply_overlay(&settings, Some("once"))?;
     let pod = embedding_pod(&namespace)?;
     namespace.evict(name(&pod))?;
-    await_another(&namespace, "map", &pod)?;
+    await_another_or_the_end(&namespace, &pod)?;
     ends_well(lab, &namespace, case)
 }
 
@@ -118,14 +118,31 @@ fn ends_well(lab: &Lab, namespace: &Namespace<'_>, case: &str) -> anyhow::Result
 /// Waits until another pod has the place of `pod`, and says how long that took.
 fn await_another(namespace: &Namespace<'_>, component: &str, pod: &Value) -> anyhow::Result<()> {
     let started = Instant::now();
-    let index = |pod: &Value| pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"].clone();
-    let created = |pod: &Value| pod["metadata"]["creationTimestamp"].to_string();
-    let takes_its_place = |other: &Value| {
-        index(other) == index(pod) && created(other) > created(pod) && (is_running(other) || has_ended(other))
-    };
-    let another = namespace.pod(component, LIMIT, takes_its_place)?;
+    let another = namespace.pod(component, LIMIT, |other| takes_the_place(other, pod))?;
     eprintln!("  {} takes the place of {} after {:.0} s", name(&another), name(pod), started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Waits until another pod has the place of a map pod that was told to go, or the map is done: it may finish its shard first.
+fn await_another_or_the_end(namespace: &Namespace<'_>, pod: &Value) -> anyhow::Result<()> {
+    let look = || {
+        let another =
+            namespace.pods("map")?.iter().find(|other| takes_the_place(other, pod)).map(|other| name(other).to_owned());
+        let is_done = |map: &Job| Some(map.count("succeeded")) == map.0["spec"]["completions"].as_u64();
+        Ok(if namespace.jobs("map")?.iter().any(is_done) { Some(another) } else { another.map(Some) })
+    };
+    match wait_for("a successor, or the end of the map", LIMIT, look).with_context(|| namespace.describe())? {
+        Some(another) => eprintln!("  {another} takes the place of {}", name(pod)),
+        None => eprintln!("  {} finished its shard before it went", name(pod)),
+    }
+    Ok(())
+}
+
+/// Tells whether a pod was made for the index of an earlier one.
+fn takes_the_place(other: &Value, pod: &Value) -> bool {
+    let index = |pod: &Value| pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"].clone();
+    let created = |pod: &Value| pod["metadata"]["creationTimestamp"].to_string();
+    index(other) == index(pod) && created(other) > created(pod) && (is_running(other) || has_ended(other))
 }
 
 /// Waits for a map pod that is in the middle of a shard.
