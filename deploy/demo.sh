@@ -28,12 +28,10 @@ fail() {
 read_arguments() {
     inputs=()
     while (($# > 0)) && [[ $1 != -- ]]; do
-        case $1 in
-        -h | --help)
+        if [[ $1 == -h || $1 == --help ]]; then
             sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
-            ;;
-        esac
+        fi
         [[ $1 != -* ]] || fail "$1: flags for strata run come after --"
         [[ -f $1 && -r $1 ]] || fail "$1: no such file, or not a readable one"
         inputs+=("$(realpath "$1")")
