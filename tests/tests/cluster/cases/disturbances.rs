@@ -43,13 +43,18 @@ pub(super) fn an_evicted_map_pod_is_made_again_and_not_counted(lab: &Lab) -> any
 pub(super) fn a_coordinator_killed_in_any_phase_goes_on(lab: &Lab) -> anyhow::Result<()> {
     let case = "coordinator";
     let namespace = lab.namespace(case)?;
-    namespace.apply_overlay(&lab.settings(case, SLOW), Some("once"))?;
+    let mut settings = lab.settings(case, SLOW);
+    // The reduce waits until it is let go: however fast it is, the coordinator does not end before it is killed.
+    settings.patch("CronJob", "strata-reduce", "add", "/spec/jobTemplate/spec/suspend", &json!(true));
+    namespace.apply_overlay(&settings, Some("once"))?;
     for component in ["coordinator", "map", "reduce"] {
-        namespace.pod(component, LIMIT, |pod| is_running(pod) || has_ended(pod))?;
+        let begun = || Ok((!namespace.jobs(component)?.is_empty()).then_some(()));
+        wait_for(&format!("the {component}"), LIMIT, begun).with_context(|| namespace.describe())?;
         let coordinator = namespace.pod("coordinator", SOON, is_running)?;
         kill(&coordinator)?;
         await_another(&namespace, "coordinator", &coordinator)?;
     }
+    suspend(&namespace, "reduce", false)?;
     ends_well(lab, &namespace, case)?;
     let (maps, reduces) = (namespace.jobs("map")?, namespace.jobs("reduce")?);
     ensure!((maps.len(), reduces.len()) == (1, 1), "Jobs are joined, not made again: {maps:?} {reduces:?}");
@@ -62,15 +67,10 @@ pub(super) fn a_suspended_map_goes_on_when_it_is_resumed(lab: &Lab) -> anyhow::R
     let namespace = lab.namespace(case)?;
     namespace.apply_overlay(&lab.settings(case, SLOW), Some("once"))?;
     embedding_pod(&namespace)?;
-    let map = namespace.jobs("map")?.pop().context("a map")?;
-    let suspend = |suspended: bool| {
-        let patch = json!({"spec": {"suspend": suspended}}).to_string();
-        namespace.kubectl(["patch", "job", map.name(), "--type", "merge", "--patch", &patch]).map(drop)
-    };
-    suspend(true)?;
+    suspend(&namespace, "map", true)?;
     let stopped = || Ok((!namespace.pods("map")?.iter().any(is_running)).then_some(()));
     wait_for("the end of the map's pods", SOON, stopped)?;
-    suspend(false)?;
+    suspend(&namespace, "map", false)?;
     ends_well(lab, &namespace, case)
 }
 
@@ -105,6 +105,13 @@ pub(super) fn a_node_that_comes_back_finishes_what_it_began(lab: &Lab) -> anyhow
     lab.mend()?;
     // Pods that have ended meanwhile are counted as they ended; the others are made again.
     ends_well(lab, &namespace, case)
+}
+
+/// Suspends the Job of a component, or lets it go on.
+fn suspend(namespace: &Namespace<'_>, component: &str, suspended: bool) -> anyhow::Result<()> {
+    let job = namespace.jobs(component)?.pop().with_context(|| format!("a {component}"))?;
+    let patch = json!({"spec": {"suspend": suspended}}).to_string();
+    namespace.kubectl(["patch", "job", job.name(), "--type", "merge", "--patch", &patch]).map(drop)
 }
 
 /// Waits for the run's end, says how long that took, and checks what it has made.

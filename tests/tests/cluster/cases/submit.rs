@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use serde_json::json;
 use strata_tests::cluster::{Namespace, run, wait_for};
 use strata_tests::process_group::{End, ProcessGroup};
 
@@ -66,7 +67,11 @@ pub(super) fn a_dry_run_says_what_it_costs_and_changes_nothing(lab: &Lab) -> any
 pub(super) fn a_cancelled_run_is_gone_and_the_next_one_goes_on_at_once(lab: &Lab) -> anyhow::Result<()> {
     let case = "cancelled";
     let namespace = lab.namespace(case)?;
-    run(submit(lab, &namespace, case, SLOW)?.arg("--detach"))?;
+    let mut settings = lab.settings(case, SLOW);
+    // One shard after the other: some are left however soon the first is done.
+    settings.patch("CronJob", "strata-map", "replace", "/spec/jobTemplate/spec/parallelism", &json!(1));
+    namespace.apply_overlay(&settings, None)?;
+    run(lab.submit(case, SLOW, &namespace)?.arg("--detach"))?;
     let one_is_done = || Ok(namespace.jobs("map")?.pop().filter(|map| map.count("succeeded") > 0));
     let map = wait_for("the first shard", LIMIT, one_is_done).with_context(|| namespace.describe())?;
     let all = map.0["spec"]["completions"].as_u64().context("a map has completions")?;
@@ -76,7 +81,7 @@ pub(super) fn a_cancelled_run_is_gone_and_the_next_one_goes_on_at_once(lab: &Lab
     let lease = lab.lease(case)?;
     ensure!(lease["released"] == true, "the lease is given back: {lease}");
     let done = lab.vector_shards(case)?.len() as u64;
-    run(&mut submit(lab, &namespace, case, SLOW)?)?;
+    run(&mut lab.submit(case, SLOW, &namespace)?)?;
     let map = namespace.jobs("map")?.pop().context("a map")?;
     ensure!(map.0["spec"]["completions"] == all - done, "{done} shards were done: {:?}", map.0["spec"]);
     let said = namespace.logs("coordinator")?;
