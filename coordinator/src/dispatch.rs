@@ -54,12 +54,16 @@ impl Means {
             Command::Schedule(flags) => commands::schedule(*flags, configured.passed_on).await,
             Command::Status(flags) => commands::status(&self.open(&flags.store.store)?, flags.json).await,
             Command::Report(flags) => commands::report(&self.open(&flags.store.store)?, &flags.report).await,
+            Command::History(flags) => commands::history(&self.open(&flags.store.store)?, flags.json).await,
             Command::Config => commands::config(&configured.values),
         }
     }
 
     async fn shard(&self, flags: ShardCommand) -> Result<(), Failure> {
-        let ShardCommand { store, lease, shard } = flags;
+        let ShardCommand { store, lease, shard, plan } = flags;
+        if plan.plan {
+            return commands::plan(&self.open(&store.store)?, shard, plan).await;
+        }
         let launcher = Launcher::Machine(self.machine(MachineFlags::default()));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
         commands::shard(&context, lease, shard).await
@@ -77,7 +81,10 @@ impl Means {
     }
 
     async fn run(&self, flags: RunCommand) -> Result<(), Failure> {
-        let RunCommand { store, lease, shard, embed, reduce, machine } = flags;
+        let RunCommand { store, lease, shard, plan, embed, reduce, machine } = flags;
+        if plan.plan {
+            return commands::plan(&self.open(&store.store)?, shard, plan).await;
+        }
         let launcher = Launcher::Machine(self.machine(machine).embedding(&embed));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
         commands::run(&context, lease, Some(shard), &embed.model, &reduce).await

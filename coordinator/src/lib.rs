@@ -3,6 +3,7 @@
 //! Workers are other programs, met only in objects, command lines and exit codes. Every command reads what is in the
 //! store first and does what is missing, so that the same command again goes on where the last one stopped.
 
+pub mod ancestry;
 pub mod command_line;
 pub mod commands;
 pub mod configuration;

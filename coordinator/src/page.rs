@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
+use object_store::path::Path;
 use strata_shared::documents::Documents;
 use strata_shared::exit::Failure;
 use strata_shared::findings::Findings;
+use strata_shared::generations;
 use strata_shared::layout::{self, ModelName, RunName, run_file};
 use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{Latest, RunError, RunRecord};
 use strata_shared::store::{Store, StoreError};
+use strata_shared::superseded::Superseded;
 use strata_shared::table::TableError;
 
+use crate::ancestry;
 use crate::report::{self, Report};
 
 /// Vector shards that are read at once for the titles of representative documents.
@@ -24,14 +28,23 @@ const SHARDS_AT_ONCE: usize = 4;
 /// # Errors
 /// No finished run, or one whose objects cannot be read.
 pub async fn read(store: &Store, run: Option<RunName>) -> Result<Report, Failure> {
-    let (manifest, _) = Manifest::read(store).await?;
+    let record = record(store, run).await?;
+    let manifest = generations::read(store, record.generation).await?.manifest;
+    let run = RunName::new(&record.run)?;
+    let findings = Findings::read(store, &run, record).await?;
+    Ok(Report { findings, manifest, rejections: None, changes: None, titles: BTreeMap::new() })
+}
+
+/// Reads the record of `run`, or of the newest finished run.
+///
+/// # Errors
+/// No finished run, or a record that cannot be read.
+pub async fn record(store: &Store, run: Option<RunName>) -> Result<RunRecord, Failure> {
     let run = match run {
         Some(run) => run,
         None => newest(store).await?,
     };
-    let record = RunRecord::read(store, &run).await?;
-    let findings = Findings::read(store, &run, record).await?;
-    Ok(Report { findings, manifest, rejections: None, titles: BTreeMap::new() })
+    Ok(RunRecord::read(store, &run).await?)
 }
 
 async fn newest(store: &Store) -> Result<RunName, Failure> {
@@ -47,9 +60,14 @@ pub async fn read_rejections(store: &Store, report: &mut Report) -> Result<(), S
     if report.rejections.is_some() || report.manifest.rejected == 0 {
         return Ok(());
     }
-    let key = layout::rejected();
-    if let Some(pieces) = store.pieces(&key).await? {
-        report.rejections = tally(pieces).await?;
+    let key = layout::rejected_of(report.manifest.generation);
+    let pieces = match store.pieces(&key).await? {
+        Some(pieces) => Some(pieces),
+        // A store that nobody has updated since the first format.
+        None => store.pieces(&layout::rejected()).await?,
+    };
+    if let Some(pieces) = pieces {
+        report.rejections = tally(&key, pieces).await?;
     } else {
         tracing::warn!(%key, "the list of refused lines is missing: their reasons are not shown");
     }
@@ -57,6 +75,7 @@ pub async fn read_rejections(store: &Store, report: &mut Report) -> Result<(), S
 }
 
 async fn tally(
+    key: &Path,
     mut pieces: impl Stream<Item = Result<Bytes, StoreError>> + Unpin,
 ) -> Result<Option<Vec<(String, u64)>>, StoreError> {
     let mut tally = report::Tally::default();
@@ -67,7 +86,7 @@ async fn tally(
     match counted.and_then(|()| tally.finish()) {
         Ok(reasons) => Ok(Some(reasons)),
         Err(error) => {
-            tracing::warn!("{error}: the reasons for refusals are not shown");
+            tracing::warn!("{key}: {error}: the reasons for refusals are not shown");
             Ok(None)
         }
     }
@@ -77,29 +96,32 @@ async fn tally(
 async fn titles(
     store: &Store,
     model: &ModelName,
-    num_shards: usize,
+    manifest: &Manifest,
     wanted: BTreeSet<String>,
 ) -> Result<BTreeMap<String, String>, TableError> {
-    let wanted = &wanted;
-    let shards = futures::stream::iter(0..num_shards)
+    let (wanted, superseded) = (&wanted, &Superseded::read(store, manifest).await?);
+    let shards = futures::stream::iter(&manifest.shards)
         .map(|shard| async move {
-            let key = layout::vector_shard(model, shard);
-            Documents::read_titles(store, &key, |id| wanted.contains(id)).await
+            let number = shard.number();
+            let key = layout::vector_shard(model, number);
+            let is_live = |row: usize| !superseded.contains(number, row as u32);
+            Documents::read_titles(store, &key, |row, id| wanted.contains(id) && is_live(row)).await
         })
         .buffered(SHARDS_AT_ONCE);
     let titles: Vec<Vec<_>> = shards.try_collect().await?;
     Ok(titles.into_iter().flatten().collect())
 }
 
-/// Draws the page, for which refusals and the titles of representative documents are read.
+/// Draws the page, for which refusals, the run before and the titles of representative documents are read.
 ///
 /// # Errors
 /// They cannot be read.
 pub async fn draw(store: &Store, report: &mut Report) -> Result<String, Failure> {
     read_rejections(store, report).await?;
+    report.changes = ancestry::changes(store, &report.findings.record, None).await?;
     let model = ModelName::new(&report.findings.record.vectors_of)?;
     let wanted = report::representative_ids(&report.findings);
-    report.titles = titles(store, &model, report.manifest.shards.len(), wanted).await?;
+    report.titles = titles(store, &model, &report.manifest, wanted).await?;
     Ok(report::html(report))
 }
 

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 use strata_shared::exit::{Classify, Exit};
+use strata_shared::manifest::Manifest;
 use strata_shared::table::TableError;
 
 /// How far one stage is.
@@ -94,7 +95,7 @@ impl Sharing {
 /// What is left to embed, and how many tasks share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedPlan {
-    /// The shards without sound vectors, as indexes into the manifest's.
+    /// The shards without sound vectors, by their places in the manifest.
     pub shards: Vec<usize>,
     /// The tasks.
     pub num_tasks: usize,
@@ -104,6 +105,12 @@ pub struct EmbedPlan {
 }
 
 impl EmbedPlan {
+    /// Returns the numbers of the shards that are left, of which `manifest` lists all.
+    #[must_use]
+    pub fn numbers(&self, manifest: &Manifest) -> Vec<usize> {
+        self.shards.iter().map(|place| manifest.shards[*place].number()).collect()
+    }
+
     /// Shares what is left; `None` where nothing is. `findings` are those of every shard's vectors, in the manifest's order.
     #[must_use]
     pub fn new(sharing: Sharing, findings: &[Finding]) -> Option<Self> {

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use object_store::path::Path;
 
@@ -88,6 +89,15 @@ impl Documents {
             Some(row) => Err(format!("row {row} has an empty id, expected one that names the document")),
             None => Ok(documents),
         }
+    }
+
+    /// Keeps the rows of which `mask` holds.
+    ///
+    /// # Panics
+    /// If `mask` is of another length.
+    #[must_use]
+    pub fn filter(&self, mask: &BooleanArray) -> Self {
+        Self { columns: filter_record_batch(&self.columns, mask).expect("a mask of as many rows") }
     }
 
     /// Returns the columns, in the schema's order.
@@ -207,19 +217,20 @@ impl Documents {
         Ok(rows.iter().map(|&row| ids.value(row).to_owned()).collect())
     }
 
-    /// Reads the ids and titles alone of those documents of the raw shard under `key` whose id is `wanted`.
+    /// Reads the ids and titles alone of those documents of the raw or vector shard under `key` of whose row and id `wanted`
+    /// holds.
     ///
     /// # Errors
     /// As [`Documents::read`].
     pub async fn read_titles(
         store: &Store,
         key: &Path,
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(usize, &str) -> bool,
     ) -> Result<Vec<(String, String)>, TableError> {
         let columns = Arc::new(Schema::new(schema().fields()[..2].to_vec()));
         let batch = TableReader::open(store, key).await?.read(store, &columns).await?;
         let (ids, titles) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        let wanted = (0..batch.num_rows()).filter(|&row| wanted(ids.value(row)));
+        let wanted = (0..batch.num_rows()).filter(|&row| wanted(row, ids.value(row)));
         Ok(wanted.map(|row| (ids.value(row).to_owned(), titles.value(row).to_owned())).collect())
     }
 }

@@ -7,7 +7,16 @@ use object_store::path::Path;
 use crate::exit::{Classify, Exit};
 
 /// The version of every object format that this program writes; each version keeps a golden file.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// The oldest version that this program reads.
+pub const OLDEST_FORMAT: u32 = 1;
+
+/// Tells whether this program reads objects of this version.
+#[must_use]
+pub const fn is_read(format: u32) -> bool {
+    OLDEST_FORMAT <= format && format <= FORMAT
+}
 
 /// A name that is not safe as one segment of an object key.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -79,28 +88,65 @@ fn is_segment(name: &str) -> bool {
         && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Where the manifest of the raw shards is.
+/// The folder of the raw shards and of what lists them.
+#[must_use]
+pub fn raw() -> Path {
+    Path::from("raw")
+}
+
+/// Where a copy of the newest generation's manifest is, for readers that know of no generations.
 #[must_use]
 pub fn manifest() -> Path {
     Path::from("raw/manifest.json")
 }
 
-/// Where the refused lines are.
+/// Where a copy of the lines is that the newest generation's snapshot was refused.
 #[must_use]
 pub fn rejected() -> Path {
     Path::from("raw/rejected.jsonl")
 }
 
-/// Where raw shard `index` is.
+/// The folder of all generations.
 #[must_use]
-pub fn raw_shard(index: usize) -> Path {
-    Path::from(format!("raw/{}", shard_file(index)))
+pub fn generations() -> Path {
+    Path::from("raw/generations")
 }
 
-/// Where the vectors of raw shard `index` by `model` are.
+/// Where the manifest of the generation of this number is.
 #[must_use]
-pub fn vector_shard(model: &ModelName, index: usize) -> Path {
-    Path::from(format!("vectors/{model}/{}", shard_file(index)))
+pub fn generation(number: u64) -> Path {
+    Path::from(format!("raw/generations/{number:08}.json"))
+}
+
+/// Reads the number out of the key of a generation's manifest; `None` for every other key.
+#[must_use]
+pub fn generation_number(key: &Path) -> Option<u64> {
+    let number = key.filename()?.strip_suffix(".json")?.parse().ok()?;
+    (generation(number) == *key).then_some(number)
+}
+
+/// Where the rows are that the generation of this number passes over.
+#[must_use]
+pub fn superseded(generation: u64) -> Path {
+    Path::from(format!("raw/generations/{generation:08}.superseded.parquet"))
+}
+
+/// Where the lines are that the snapshot of the generation of this number was refused.
+#[must_use]
+pub fn rejected_of(generation: u64) -> Path {
+    Path::from(format!("raw/generations/{generation:08}.rejected.jsonl"))
+}
+
+/// Where the raw shard of this number is.
+#[must_use]
+pub fn raw_shard(number: usize) -> Path {
+    Path::from(format!("raw/{}", shard_file(number)))
+}
+
+/// Where the vectors by `model` are of the raw shard of this number.
+#[must_use]
+pub fn vector_shard(model: &ModelName, number: usize) -> Path {
+    Path::from(format!("vectors/{model}/{}", shard_file(number)))
 }
 
 /// The folder of all vectors, one folder a model.
@@ -145,10 +191,17 @@ pub fn in_run(run: &RunName, file: &str) -> Path {
     Path::from(format!("runs/{run}/{file}"))
 }
 
-/// Where the labels of raw shard `index` in `run` are.
+/// Where the labels in `run` are of the raw shard of this number.
 #[must_use]
-pub fn labels(run: &RunName, index: usize) -> Path {
-    Path::from(format!("runs/{run}/labels/{}", shard_file(index)))
+pub fn labels(run: &RunName, number: usize) -> Path {
+    Path::from(format!("runs/{run}/labels/{}", shard_file(number)))
+}
+
+/// Tells whether a key is that of labels in some run.
+#[must_use]
+pub fn is_labels(key: &Path) -> bool {
+    let mut parts = key.parts().skip(2);
+    parts.next().is_some_and(|part| part.as_ref() == "labels") && parts.count() == 1
 }
 
 /// Where the name of the newest finished run is.
@@ -188,6 +241,8 @@ pub mod run_file {
     pub const TIMELINE: &str = "timeline.parquet";
     /// The loneliest documents.
     pub const LONELY: &str = "lonely.parquet";
+    /// What changed since the run's predecessor, where it has one.
+    pub const CHANGES: &str = "changes.parquet";
     /// Times, memory, rates, host.
     pub const MEASUREMENTS: &str = "measurements.json";
     /// Written last: the run is finished.
@@ -200,16 +255,16 @@ pub mod run_file {
     pub const REPORT: &str = "report.html";
 }
 
-fn shard_file(index: usize) -> String {
-    format!("shard_{index:05}.parquet")
+fn shard_file(number: usize) -> String {
+    format!("shard_{number:05}.parquet")
 }
 
-/// Reads the shard index out of a key that ends in `shard_NNNNN.parquet`; `None` for every other key.
+/// Reads the shard's number out of a key that ends in `shard_NNNNN.parquet`; `None` for every other key.
 #[must_use]
-pub fn shard_index(key: &Path) -> Option<usize> {
+pub fn shard_number(key: &Path) -> Option<usize> {
     let digits = key.filename()?.strip_prefix("shard_")?.strip_suffix(".parquet")?;
-    let index = digits.parse().ok()?;
-    (shard_file(index).strip_prefix("shard_")?.strip_suffix(".parquet")? == digits).then_some(index)
+    let number = digits.parse().ok()?;
+    (shard_file(number).strip_prefix("shard_")?.strip_suffix(".parquet")? == digits).then_some(number)
 }
 
 #[cfg(test)]
@@ -220,8 +275,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_shard_key_parses_back_to_its_index(index in 0usize..10_000_000) {
-            prop_assert_eq!(shard_index(&raw_shard(index)), Some(index));
+        fn every_shard_key_parses_back_to_its_number(number in 0usize..10_000_000) {
+            prop_assert_eq!(shard_number(&raw_shard(number)), Some(number));
+        }
+
+        #[test]
+        fn every_generation_key_parses_back_to_its_number(number in proptest::num::u64::ANY) {
+            prop_assert_eq!(generation_number(&generation(number)), Some(number));
+            for key in [generation(number), superseded(number), rejected_of(number)] {
+                prop_assert!(key.prefix_matches(&generations()) && key.prefix_matches(&raw()));
+                prop_assert_eq!(shard_number(&key), None);
+            }
         }
 
         #[test]
@@ -260,9 +324,29 @@ mod tests {
     }
 
     #[test]
-    fn other_keys_have_no_shard_index() {
+    fn other_keys_have_no_number_of_a_generation() {
+        assert_eq!(generation(1).as_ref(), "raw/generations/00000001.json");
+        let others =
+            [superseded(1).to_string(), rejected_of(1).to_string(), manifest().to_string(), lease(1).to_string()];
+        let odd = ["raw/generations/1.json", "raw/generations/+0000001.json", "raw/generations/a/00000001.json"];
+        for key in others.iter().map(String::as_str).chain(odd) {
+            assert_eq!(generation_number(&Path::from(key)), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn labels_are_told_from_the_other_objects_of_a_run() {
+        let run = RunName::new("labels").unwrap();
+        assert!(is_labels(&labels(&run, 7)));
+        for key in [in_run(&run, run_file::TOPICS), raw_shard(1), manifest()] {
+            assert!(!is_labels(&key), "{key}");
+        }
+    }
+
+    #[test]
+    fn other_keys_have_no_shard_number() {
         for key in ["raw/manifest.json", "raw/shard_1.parquet", "raw/shard_00001.json", "raw/shard_+0001.parquet"] {
-            assert_eq!(shard_index(&Path::from(key)), None, "{key}");
+            assert_eq!(shard_number(&Path::from(key)), None, "{key}");
         }
     }
 }

@@ -1,14 +1,19 @@
-//! The manifest ↔ `raw/manifest.json`: which raw shards make up the corpus, and what every input line became.
+//! The manifest ↔ one generation of the corpus: which raw shards make it up, which of their rows are superseded, and what
+//! every line of its snapshot became.
 //!
-//! Invariant: a manifest that reads without an error lists its shards in order, its counts add up, and
-//! `lines = rows + rejected + blank`.
+//! Invariant: a manifest that reads without an error is complete in itself (what earlier ones say adds nothing), lists its
+//! shards in row order, and its counts add up: every line of its snapshot is a document, refused or blank. Where it is kept
+//! and which is the newest is left to [`crate::generations`].
+
+use std::collections::BTreeSet;
 
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{self, is_sha256_hex};
+use crate::digest::is_sha256_hex;
 use crate::exit::{Classify, Exit};
 use crate::format::{self, FormatError};
+use crate::generations;
 use crate::layout::{self, FORMAT};
 use crate::settings::ShardSettings;
 use crate::store::{Store, StoreError};
@@ -19,18 +24,34 @@ use crate::store::{Store, StoreError};
 pub struct Manifest {
     /// The version of this format.
     pub format: u32,
-    /// Documents in all shards.
+    /// The number of the generation, from 1; the first format had no other.
+    #[serde(default = "first")]
+    pub generation: u64,
+    /// Documents: the rows of all shards that are not superseded.
     pub rows: u64,
     /// The raw shards in row order.
     pub shards: Vec<ShardEntry>,
-    /// The inputs in the order in which they were read; a corpus of vectors only has the file of vectors.
+    /// The number that the next shard gets. Every shard of this and of earlier generations has a lower one.
+    #[serde(default)]
+    pub next_shard: usize,
+    /// The rows that readers pass over, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded: Option<SupersededEntry>,
+    /// The inputs of the snapshot in the order in which they were read; a corpus of vectors only has the file of vectors.
     pub inputs: Vec<InputEntry>,
-    /// Lines refused, each an entry of `raw/rejected.jsonl`.
+    /// Lines of the snapshot refused, each an entry of `raw/generations/NNNNNNNN.rejected.jsonl`.
     pub rejected: u64,
     /// Documents without a date.
     pub undated: u64,
+    /// What the snapshot changed; absent from the first generation, which consists of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateRecord>,
     /// What shaped the rows: rows a shard, field names, the longest line.
     pub settings: ShardSettings,
+}
+
+const fn first() -> u64 {
+    1
 }
 
 /// One raw shard.
@@ -39,12 +60,89 @@ pub struct Manifest {
 pub struct ShardEntry {
     /// Its key.
     pub key: String,
-    /// Its documents.
+    /// Its rows, superseded ones included.
+    pub rows: u64,
+    /// Its superseded rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub superseded: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The sha256 of its bytes.
+    pub sha256: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl ShardEntry {
+    /// Returns the shard's number.
+    ///
+    /// # Panics
+    /// If its key is no raw shard's, as in no manifest that was read.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        layout::shard_number(&self.path()).expect("the key of a raw shard")
+    }
+
+    /// Returns its key as a path.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        Path::from(self.key.as_str())
+    }
+
+    /// Returns the number of its rows that are not superseded.
+    #[must_use]
+    pub const fn live_rows(&self) -> u64 {
+        self.rows.saturating_sub(self.superseded)
+    }
+}
+
+/// The object that lists superseded rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupersededEntry {
+    /// Its key.
+    pub key: String,
+    /// The rows that it lists.
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
     /// The sha256 of its bytes.
     pub sha256: String,
+}
+
+/// What the snapshot of a generation changed of the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRecord {
+    /// Whether the snapshot was said to be the whole archive, so that what it lacks is gone.
+    pub complete: bool,
+    /// The number of the first shard that was made of it.
+    pub first_shard: usize,
+    /// Documents of the snapshot that the corpus had as they are.
+    pub unchanged: u64,
+    /// Documents that the corpus had otherwise.
+    pub changed: u64,
+    /// Documents that the corpus did not have.
+    pub new: u64,
+    /// Documents that the corpus had and no longer has.
+    pub gone: u64,
+    /// Documents that the snapshot lacks and the corpus keeps.
+    pub kept: u64,
+    /// Changed and new documents that are again what they were before an earlier update.
+    pub reverted: u64,
+    /// Changed documents that share hardly a word with what they were.
+    pub reused: u64,
+}
+
+impl UpdateRecord {
+    /// Returns the number of documents in the snapshot.
+    #[must_use]
+    pub const fn documents(&self) -> u64 {
+        self.unchanged.saturating_add(self.changed).saturating_add(self.new)
+    }
 }
 
 /// One input.
@@ -91,6 +189,16 @@ pub enum ManifestError {
         /// The manifest's key.
         key: Path,
     },
+    /// The store has no such generation.
+    #[error("store {store}: has no generation {number} (the newest is {newest})")]
+    NoGeneration {
+        /// The store.
+        store: String,
+        /// The number asked for.
+        number: u64,
+        /// The newest generation's.
+        newest: u64,
+    },
     /// The manifest is not JSON of this shape.
     #[error("{key}: is not a manifest that this program reads (edited by hand?)")]
     Unreadable {
@@ -100,7 +208,7 @@ pub enum ManifestError {
         source: serde_json::Error,
     },
     /// The manifest was written by another version.
-    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    #[error("{key}: format {found}, this program reads formats up to {FORMAT}")]
     Format {
         /// The manifest's key.
         key: Path,
@@ -121,36 +229,70 @@ impl Classify for ManifestError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
-            Self::Missing { .. } => Exit::Configuration,
+            Self::Missing { .. } | Self::NoGeneration { .. } => Exit::Configuration,
             Self::Unreadable { .. } | Self::Format { .. } | Self::Inconsistent { .. } => Exit::Data,
         }
     }
 }
 
 impl Manifest {
-    /// Reads and checks the store's manifest, and returns it with the sha256 of its bytes.
+    /// Describes a first generation, which consists of the whole of its snapshot.
+    #[must_use]
+    pub fn first(
+        shards: Vec<ShardEntry>,
+        inputs: Vec<InputEntry>,
+        (rejected, undated): (u64, u64),
+        settings: ShardSettings,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            generation: first(),
+            rows: shards.iter().map(|shard| shard.rows).sum(),
+            next_shard: shards.len(),
+            shards,
+            superseded: None,
+            inputs,
+            rejected,
+            undated,
+            update: None,
+            settings,
+        }
+    }
+
+    /// Reads and checks the manifest of the store's newest generation, and returns it with the sha256 of its bytes.
     ///
     /// # Errors
     /// [`ManifestError`].
     pub async fn read(store: &Store) -> Result<(Self, String), ManifestError> {
-        let found = Self::read_if_present(store).await?;
-        found.ok_or_else(|| ManifestError::Missing { store: store.url().to_owned(), key: layout::manifest() })
+        let generation = generations::newest(store).await?;
+        Ok((generation.manifest, generation.sha256))
     }
 
-    /// Reads and checks the store's manifest where there is one, with the sha256 of its bytes.
+    /// Reads and checks the manifest of the store's newest generation where there is one, with the sha256 of its bytes.
     ///
     /// # Errors
     /// [`ManifestError`], absence aside.
     pub async fn read_if_present(store: &Store) -> Result<Option<(Self, String)>, ManifestError> {
-        let key = layout::manifest();
-        let Some(bytes) = store.get_if_present(&key).await? else { return Ok(None) };
-        let manifest: Self = match format::decode(&bytes) {
+        let found = generations::newest_if_present(store).await?;
+        Ok(found.map(|generation| (generation.manifest, generation.sha256)))
+    }
+
+    /// Decodes and checks the manifest that was found under `key`.
+    ///
+    /// # Errors
+    /// [`ManifestError::Format`], [`ManifestError::Unreadable`] or [`ManifestError::Inconsistent`].
+    pub fn decode(key: &Path, bytes: &[u8]) -> Result<Self, ManifestError> {
+        let key = key.clone();
+        let mut manifest: Self = match format::decode(bytes) {
             Ok(manifest) => manifest,
             Err(FormatError::Other { found }) => return Err(ManifestError::Format { key, found }),
             Err(FormatError::Unreadable(source)) => return Err(ManifestError::Unreadable { key, source }),
         };
+        if manifest.format == 1 {
+            manifest.next_shard = manifest.shards.len();
+        }
         manifest.check().map_err(|reason| ManifestError::Inconsistent { key, reason })?;
-        Ok(Some((manifest, digest::sha256_hex(&bytes))))
+        Ok(manifest)
     }
 
     /// Encodes the manifest as indented JSON.
@@ -170,12 +312,24 @@ impl Manifest {
         self.inputs.iter().map(|input| input.lines).sum()
     }
 
-    /// Returns the global row of the first document of each shard.
+    /// Returns the number of documents in the snapshot, which may be fewer or more than the corpus has.
+    #[must_use]
+    pub fn documents_of_snapshot(&self) -> u64 {
+        self.update.as_ref().map_or(self.rows, UpdateRecord::documents)
+    }
+
+    /// Returns the shards that were made of the snapshot itself.
+    pub fn own_shards(&self) -> impl Iterator<Item = &ShardEntry> {
+        let first = self.update.map_or(0, |update| update.first_shard);
+        self.shards.iter().filter(move |shard| shard.number() >= first)
+    }
+
+    /// Returns the global row of the first document of each shard: superseded rows have none.
     #[must_use]
     pub fn first_rows(&self) -> Vec<u64> {
         let starts = self.shards.iter().scan(0, |next, shard| {
             let first = *next;
-            *next += shard.rows;
+            *next += shard.live_rows();
             Some(first)
         });
         starts.collect()
@@ -184,13 +338,19 @@ impl Manifest {
     fn check(&self) -> Result<(), String> {
         self.check_shards()?;
         // Sums are taken wide, since a file that was edited can hold any number.
-        let sum: u128 = self.shards.iter().map(|shard| u128::from(shard.rows)).sum();
-        if sum != u128::from(self.rows) {
-            return Err(format!("says {} rows, its shards have {sum}", self.rows));
+        let sum = |of: fn(&ShardEntry) -> u64| self.shards.iter().map(|shard| u128::from(of(shard))).sum::<u128>();
+        let live = sum(ShardEntry::live_rows);
+        if live != u128::from(self.rows) {
+            return Err(format!("says {} rows, its shards have {live}", self.rows));
+        }
+        let (listed, superseded) =
+            (self.superseded.as_ref().map_or(0, |entry| entry.rows), sum(|shard| shard.superseded));
+        if u128::from(listed) != superseded {
+            return Err(format!("lists {listed} superseded rows, its shards have {superseded}"));
         }
         let lines: u128 = self.inputs.iter().map(|input| u128::from(input.lines)).sum();
         let blank: u128 = self.inputs.iter().map(|input| u128::from(input.blank)).sum();
-        let accounted = sum + u128::from(self.rejected) + blank;
+        let accounted = u128::from(self.documents_of_snapshot()) + u128::from(self.rejected) + blank;
         if lines != accounted {
             return Err(format!("counts {lines} lines, rows, rejected and blank ones make {accounted}"));
         }
@@ -201,35 +361,21 @@ impl Manifest {
         if self.shards.is_empty() {
             return Err("lists no shard, expected at least one".into());
         }
-        self.shards.iter().enumerate().try_for_each(|(index, shard)| {
-            let expected = layout::raw_shard(index).to_string();
-            if shard.key != expected {
-                Err(format!("shard {index} has key {:?}, expected {expected:?}", shard.key))
+        let mut numbers = BTreeSet::new();
+        self.shards.iter().enumerate().try_for_each(|(place, shard)| {
+            let expected = layout::raw_shard(place);
+            let number = layout::shard_number(&shard.path()).filter(|&number| {
+                layout::raw_shard(number).as_ref() == shard.key && number < self.next_shard && numbers.insert(number)
+            });
+            if number.is_none() || self.format == 1 && number != Some(place) {
+                Err(format!("shard {place} has key {:?}, expected one such as {:?}", shard.key, expected.as_ref()))
             } else if !is_sha256_hex(&shard.sha256) {
                 Err(format!("{}: sha256 is {:?}, expected 64 hexadecimal digits", shard.key, shard.sha256))
-            } else if shard.rows == 0 {
-                Err(format!("{}: has 0 rows, expected at least 1", shard.key))
+            } else if shard.live_rows() == 0 {
+                Err(format!("{}: has 0 rows that are not superseded, expected at least 1", shard.key))
             } else {
                 Ok(())
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_manifest_of_a_newer_format_is_not_called_edited() {
-        let store = Store::new("memory", Arc::new(InMemory::new()));
-        let newer = format!(r#"{{"format": {}, "parts": []}}"#, FORMAT + 1);
-        store.put(&layout::manifest(), newer.into_bytes()).await.unwrap();
-        let error = Manifest::read(&store).await.unwrap_err();
-        assert!(matches!(error, ManifestError::Format { found, .. } if found == FORMAT + 1), "{error}");
     }
 }

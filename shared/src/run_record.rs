@@ -25,10 +25,16 @@ pub struct RunRecord {
     pub run: String,
     /// The model whose vectors it took.
     pub vectors_of: String,
-    /// The sha256 of the manifest's bytes.
+    /// The number of the generation that it saw; absent from records of before there were any, which saw the first.
+    #[serde(default = "first_generation")]
+    pub generation: u64,
+    /// The sha256 of that generation's manifest.
     pub manifest_sha256: String,
     /// Everything that can change a result.
     pub parameters: ReduceSettings,
+    /// The run that this one follows, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<PredecessorRecord>,
     /// Documents.
     pub rows: u64,
     /// Dimensions of a vector.
@@ -37,6 +43,10 @@ pub struct RunRecord {
     pub inertia: f64,
     /// How clusters came out.
     pub clusters: ClustersRecord,
+    /// Above every topic's id that this run or one before it has given; absent from records of before topics had ids, whose
+    /// labels stand for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_topic_id: Option<i64>,
     /// The FAISS index.
     pub index: IndexRecord,
     /// The search for the lonely.
@@ -47,6 +57,26 @@ pub struct RunRecord {
     pub notes: Vec<String>,
     /// Every object that the reduce wrote, this record and the measurements aside.
     pub outputs: Vec<OutputEntry>,
+}
+
+const fn first_generation() -> u64 {
+    1
+}
+
+/// The run that another one follows: an input, as the corpus is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredecessorRecord {
+    /// Its name.
+    pub run: String,
+    /// The generation that it saw.
+    pub generation: u64,
+    /// The sha256 of its centroids' object.
+    pub centroids_sha256: String,
+    /// Whether the clustering started from its centroids; otherwise they led to a worse one than a fresh start.
+    pub warm: bool,
+    /// The inertia of the sample from these centroids over that from a fresh start, less 1.
+    pub excess: f64,
 }
 
 /// How many clusters were asked for and came out.
@@ -151,7 +181,7 @@ pub enum RunError {
         source: serde_json::Error,
     },
     /// The record was written by another version.
-    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    #[error("{key}: format {found}, this program reads formats up to {FORMAT}")]
     Format {
         /// The record's key.
         key: Path,
@@ -192,6 +222,25 @@ impl RunRecord {
             Err(FormatError::Other { found }) => Err(RunError::Format { key, found }),
             Err(FormatError::Unreadable(source)) => Err(RunError::Unreadable { key, source }),
         }
+    }
+
+    /// Returns the entry of an object of the run; `file` is its key below the run's folder.
+    #[must_use]
+    pub fn output(&self, file: &str) -> Option<&OutputEntry> {
+        let key = RunName::new(&self.run).map(|run| layout::in_run(&run, file)).ok()?;
+        self.outputs.iter().find(|output| output.key == key.as_ref())
+    }
+
+    /// Returns the objects that hold the documents' labels, in shard order.
+    pub fn labels(&self) -> impl Iterator<Item = Path> + '_ {
+        let keys = self.outputs.iter().map(|output| Path::from(output.key.as_str()));
+        keys.filter(|key| layout::is_labels(key))
+    }
+
+    /// Returns the number above every topic's id that this run or one before it has given.
+    #[must_use]
+    pub fn next_topic_id(&self) -> i64 {
+        self.next_topic_id.unwrap_or(self.clusters.found as i64)
     }
 
     /// Returns the first object of the run that is missing or not what the record says, and how it is.
@@ -261,13 +310,16 @@ impl Latest {
     }
 }
 
+/// The version of the questions that names are made of: it stays while a question has the answer that it had.
+const QUESTION: u32 = 1;
+
 /// Names a run after what was asked: the same question over the same corpus has the same name.
 ///
 /// # Panics
 /// Never: the settings always serialise, and hexadecimal digits are a safe name.
 #[must_use]
 pub fn default_run(manifest_sha256: &str, vectors_of: &ModelName, parameters: &ReduceSettings) -> RunName {
-    let question = serde_json::json!([FORMAT, manifest_sha256, vectors_of.as_str(), parameters]);
+    let question = serde_json::json!([QUESTION, manifest_sha256, vectors_of.as_str(), parameters]);
     let digest = digest::sha256_hex(question.to_string().as_bytes());
     RunName::new(&format!("run-{}", &digest[..12])).expect("a prefix and hexadecimal digits")
 }

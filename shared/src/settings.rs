@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Classify, Exit};
+use crate::layout::RunName;
 
 /// A setting outside what makes sense.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -193,6 +194,13 @@ pub struct ReduceSettings {
     pub index: Option<String>,
     /// The k-means engine.
     pub kmeans: KmeansEngine,
+    /// Follow no earlier run: neither its centroids nor its topics. Left out where it is not so, so that a question keeps the
+    /// name that it had before runs could be followed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fresh: bool,
+    /// The run to follow; `None`: the newest of an earlier generation with the same vectors and clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_from: Option<String>,
 }
 
 impl Default for ReduceSettings {
@@ -208,6 +216,8 @@ impl Default for ReduceSettings {
             seed: 42,
             index: None,
             kmeans: KmeansEngine::Matrix,
+            fresh: false,
+            warm_from: None,
         }
     }
 }
@@ -236,7 +246,17 @@ impl ReduceSettings {
         {
             return refuse("--until", until, "a day as YYYY-MM-DD");
         }
+        self.check_start()?;
         Ok(self)
+    }
+
+    /// Refuses a run to follow that cannot be one, or one beside the wish to follow none.
+    fn check_start(&self) -> Result<(), SettingError> {
+        match &self.warm_from {
+            Some(run) if self.fresh => refuse("--warm-from", run, "no --fresh beside it, which follows no run"),
+            Some(run) if RunName::new(run).is_err() => refuse("--warm-from", run, "the name of a run"),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the last day covered, where one was set.
@@ -326,6 +346,17 @@ mod tests {
     fn the_defaults_pass_their_own_check() {
         assert!(ShardSettings::default().check().is_ok());
         assert!(ReduceSettings::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_run_is_followed_or_none_is() {
+        let settings = |fresh, warm_from: &str| ReduceSettings {
+            fresh,
+            warm_from: Some(warm_from.into()),
+            ..ReduceSettings::default()
+        };
+        assert!(settings(false, "run-1").check().is_ok());
+        assert!(settings(true, "run-1").check().is_err() && settings(false, "../run").check().is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod watched;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
@@ -304,6 +304,31 @@ impl Store {
     /// Waits until uploads that were dropped halfway are ended in the store; for a program that was asked to stop.
     pub async fn uploads_ended(&self) {
         self.uploads.ended().await;
+    }
+
+    /// Writes what is under `from` under `to` too; tells whether there was anything.
+    ///
+    /// It is read and written as everything else is, since a directory's own way to copy neither syncs nor can be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError::Object`]; what is under `to` is then as it was before, or the copy.
+    pub async fn copy(&self, from: &Path, to: &Path) -> Result<bool, StoreError> {
+        let Some(meta) = self.head(from).await? else { return Ok(false) };
+        if meta.size <= PART_BYTES as u64 {
+            let Some(bytes) = self.get_if_present(from).await? else { return Ok(false) };
+            return self.put(to, bytes).await.map(|()| true);
+        }
+        let Some(pieces) = self.pieces(from).await? else { return Ok(false) };
+        let parts = futures::stream::try_unfold((pieces, BytesMut::new()), |(mut pieces, mut waiting)| async move {
+            while waiting.len() < PART_BYTES
+                && let Some(piece) = pieces.try_next().await?
+            {
+                waiting.extend_from_slice(&piece);
+            }
+            let part = waiting.split_to(waiting.len().min(PART_BYTES)).freeze();
+            Ok::<_, StoreError>((!part.is_empty()).then_some((part, (pieces, waiting))))
+        });
+        self.put_parts(to, parts).await.map(|()| true)
     }
 
     /// Removes an object; one that is not there is no error.

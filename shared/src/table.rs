@@ -27,7 +27,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::exit::{Classify, Exit};
-use crate::layout::FORMAT;
+use crate::layout::{self, FORMAT};
 use crate::store::{Store, StoreError};
 
 /// The metadata key under which every table carries its format version.
@@ -75,7 +75,7 @@ pub enum TableError {
         expected: String,
     },
     /// The table was written by another version.
-    #[error("{key}: format {found}, this program reads format {FORMAT}")]
+    #[error("{key}: format {found}, this program reads formats up to {FORMAT}")]
     Format {
         /// The object.
         key: Path,
@@ -161,7 +161,7 @@ impl TableReader {
         let footer = ArrowReaderMetadata::load_async(&mut source, ArrowReaderOptions::default()).await;
         let reader = Self { key: key.clone(), source, footer: footer.map_err(unreadable)? };
         match reader.metadata(FORMAT_KEY) {
-            Some(found) if found == FORMAT.to_string() => Ok(reader),
+            Some(found) if found.parse().is_ok_and(layout::is_read) => Ok(reader),
             found => Err(TableError::Format { key: key.clone(), found: found.unwrap_or_else(|| "none".into()) }),
         }
     }

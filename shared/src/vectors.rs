@@ -86,6 +86,27 @@ impl Vectors {
         norms.enumerate().find(|(_, norm)| norm.is_nan() || (norm - 1.0).abs() > UNIT_TOLERANCE)
     }
 
+    /// Removes the rows at `rows`, which ascend, in place where nobody else holds the values.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn without(self, rows: &[u32]) -> Self {
+        if rows.is_empty() {
+            return self;
+        }
+        let (dim, num_rows) = (self.dim, self.len());
+        let mut values = Vec::from(self.values.into_parts().1);
+        let mut kept = rows[0] as usize;
+        for (place, &row) in rows.iter().enumerate() {
+            let (start, end) = (row as usize + 1, rows.get(place + 1).map_or(num_rows, |&next| next as usize));
+            values.copy_within(start * dim..end * dim, kept * dim);
+            kept += end - start;
+        }
+        values.truncate(kept * dim);
+        Self { dim, values: values.into() }
+    }
+
     fn column(&self) -> ArrayRef {
         let item = Arc::new(item_field());
         Arc::new(FixedSizeListArray::new(item, self.dim as i32, Arc::new(self.values.clone()), None))
@@ -345,7 +366,23 @@ fn stored_dim(reader: &TableReader) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_that_are_removed_leave_the_others_in_order(removed in prop::collection::btree_set(0u32..20, 0..20)) {
+            let vectors = Vectors::new(3, (0..60_u8).map(f32::from).collect());
+            let expected: Vec<f32> = (0..20)
+                .filter(|row| !removed.contains(row))
+                .flat_map(|row| vectors.row(row as usize).to_vec())
+                .collect();
+            let rows: Vec<u32> = removed.into_iter().collect();
+            let left = vectors.without(&rows);
+            prop_assert_eq!(left.values(), expected);
+        }
+    }
 
     #[test]
     fn what_is_no_unit_vector_is_found() {

@@ -15,12 +15,12 @@ use crate::layout::{self, FORMAT, ModelName};
 pub struct WorkList {
     /// The version of this format.
     pub format: u32,
-    /// Indexes into the manifest's shards.
+    /// The numbers of the shards.
     pub shards: Vec<usize>,
 }
 
 impl WorkList {
-    /// Lists `shards`, indexes into the manifest's.
+    /// Lists the shards of these numbers.
     #[must_use]
     pub const fn new(shards: Vec<usize>) -> Self {
         Self { format: FORMAT, shards }
@@ -47,7 +47,7 @@ mod tests {
         let model = ModelName::new("all-MiniLM-L6-v2-0123456789ab").unwrap();
         let list = WorkList::new(vec![1, 4, 12]);
         let (key, json) = list.encode(&model);
-        assert_eq!(String::from_utf8_lossy(&json), "{\"format\":1,\"shards\":[1,4,12]}\n");
+        assert_eq!(String::from_utf8_lossy(&json), "{\"format\":2,\"shards\":[1,4,12]}\n");
         let digest = digest::sha256_hex(&json);
         assert_eq!(key.as_ref(), format!("work/all-MiniLM-L6-v2-0123456789ab/{digest}.json"));
         assert!(key.prefix_matches(&layout::work_lists(&model)));

@@ -23,5 +23,7 @@ pub fn empty_topic(label: i32) -> Topic {
         representative_ids: Vec::new(),
         fading_rank: None,
         emerging_rank: None,
+        topic_id: i64::from(label),
+        strength: None,
     }
 }

@@ -1,5 +1,10 @@
 //! Texts → vectors without a model: fast, the same everywhere, and near where texts share words.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field};
+use parquet::arrow::ArrowWriter;
 use strata_shared::documents::Documents;
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, ModelName};
@@ -49,7 +54,7 @@ pub async fn embed(store: &Store) -> Result<(), Failure> {
         let documents = Documents::read(store, &shard.key()).await?;
         let values = (0..documents.len()).flat_map(|row| vector(documents.title(row))).collect();
         let bytes = vectors::encode(&documents, &Vectors::new(DIM, values), &model, &shard.entry.sha256)?;
-        store.put(&layout::vector_shard(&model, shard.index), bytes).await?;
+        store.put(&layout::vector_shard(&model, shard.number), bytes).await?;
     }
     Ok(())
 }
@@ -67,6 +72,23 @@ pub fn npy(rows: u64) -> Vec<u8> {
     file.extend(format!("{header:<width$}\n", width = padded - 1).into_bytes());
     file.extend((0..rows).flat_map(|row| vector(&format!("{row} {}", row % 7))).flat_map(f32::to_le_bytes));
     file
+}
+
+/// Encodes the vectors of documents by id as a Parquet file: each the vector of the document's text.
+///
+/// # Panics
+/// Never: the columns are built to fit.
+#[must_use]
+pub fn parquet(documents: &[(String, String)]) -> Vec<u8> {
+    let ids = StringArray::from_iter_values(documents.iter().map(|(id, _)| id));
+    let values = Float32Array::from_iter_values(documents.iter().flat_map(|(_, text)| vector(text)));
+    let item = Arc::new(Field::new("element", DataType::Float32, false));
+    let vectors = FixedSizeListArray::new(item, DIM as i32, Arc::new(values), None);
+    let columns: [(&str, ArrayRef); 2] = [("id", Arc::new(ids)), ("vector", Arc::new(vectors))];
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of equal length");
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("a writer into memory");
+    writer.write(&batch).expect("a batch of its schema");
+    writer.into_inner().expect("a file in memory")
 }
 
 #[cfg(test)]

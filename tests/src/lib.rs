@@ -10,6 +10,7 @@ pub mod empty_topic;
 pub mod faults;
 pub mod hashed_vectors;
 pub mod installed;
+pub mod monthly;
 pub mod objects;
 pub mod planted_run;
 pub mod private_mount;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use object_store::path::Path;
 use strata_shared::digest;
+use strata_shared::generations;
 use strata_shared::layout::{self, run_file};
-use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{Latest, RunRecord};
 use strata_shared::store::Store;
 
@@ -39,7 +39,7 @@ pub fn differences(expected: &Objects, found: &Objects) -> Vec<String> {
     missing.chain(others).collect()
 }
 
-/// Checks that whatever the store announces is there and whole: the shards of a manifest, the outputs of a finished run,
+/// Checks that whatever the store announces is there and whole: the shards of all generations, the outputs of a finished run,
 /// the run that is called the newest.
 ///
 /// # Errors
@@ -47,7 +47,10 @@ pub fn differences(expected: &Objects, found: &Objects) -> Vec<String> {
 pub async fn check_announced(store: &Store) -> anyhow::Result<()> {
     let objects = read(store).await?;
     let mut announced = Vec::new();
-    if let Some((manifest, _)) = Manifest::read_if_present(store).await? {
+    let newest = generations::newest_if_present(store).await?.map(|generation| generation.manifest.generation);
+    for number in generations::list(store).await?.into_iter().chain(newest) {
+        let manifest = generations::read(store, number).await?.manifest;
+        announced.extend(manifest.superseded.into_iter().map(|superseded| (superseded.key, superseded.sha256)));
         announced.extend(manifest.shards.into_iter().map(|shard| (shard.key, shard.sha256)));
     }
     for run in store.folders(&layout::runs()).await? {

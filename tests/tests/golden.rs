@@ -4,8 +4,9 @@
 //! A test that fails here means that a format has changed. If that is meant, `layout::FORMAT` goes up, the ignored test
 //! below writes the new version's folder (`cargo test --release --test golden -- --ignored`), and the old one stays.
 //!
-//! Raw objects come from `strata shard` over `input.jsonl`; the others from their codecs with the values below, since
-//! what a reduce finds may differ in the last bit from one kind of CPU to another.
+//! Raw objects come from `strata shard` over `input.jsonl`, and over `update.jsonl` since there are generations; the others
+//! from their codecs with the values below, since what a reduce finds may differ in the last bit from one kind of CPU to
+//! another.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -18,18 +19,20 @@ use chrono::{DateTime, NaiveDate};
 use object_store::path::Path as Key;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
-use strata::shard::{self, Request};
+use strata::shard::{self, Request, Terms};
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Failure;
-use strata_shared::findings::{self, Findings, LonelyDocument, Status, TimelineEntry, Topic};
+use strata_shared::findings::{self, Change, ChangeKind, Findings, LonelyDocument, Status, TimelineEntry, Topic};
+use strata_shared::generations;
 use strata_shared::labels::Labels;
 use strata_shared::layout::{self, FORMAT, ModelName, RunName, run_file};
 use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::run_record::{
-    ClustersRecord, IndexRecord, Latest, LonelyRecord, OutputEntry, PeriodsRecord, RunRecord,
+    ClustersRecord, IndexRecord, Latest, LonelyRecord, OutputEntry, PeriodsRecord, PredecessorRecord, RunRecord,
 };
 use strata_shared::settings::{KmeansEngine, PeriodLength, ReduceSettings, ShardSettings};
 use strata_shared::store::Store;
+use strata_shared::superseded::Superseded;
 use strata_shared::table::TableReader;
 use strata_shared::vectors::{self, VectorShard, Vectors};
 use strata_shared::{centroids, digest};
@@ -37,6 +40,12 @@ use strata_tests::empty_topic::empty_topic;
 
 const DIM: usize = 8;
 const ROWS: usize = 20;
+
+/// Documents of the second generation: one is changed, one is new.
+const ROWS_UPDATED: usize = 21;
+
+/// The row of the document that changes.
+const CHANGED: usize = 5;
 const NUM_TOPICS: i32 = 2;
 
 fn all_golden() -> PathBuf {
@@ -76,41 +85,63 @@ fn documents() -> Vec<Document> {
     documents
 }
 
+/// The document that changes, with a date now, and a new one.
+fn updated_documents() -> Vec<Document> {
+    let changed = Document { created: Some(11_000 * 86_400_000_000), ..documents()[CHANGED].clone() };
+    let new = Document { id: "golden/new".into(), title: "A new one".into(), ..Document::default() };
+    vec![changed, new]
+}
+
+/// What is left of the documents of the first shard.
+fn kept_documents() -> Vec<Document> {
+    let mut kept = documents();
+    kept.remove(CHANGED);
+    kept
+}
+
 /// The documents as lines, and three that are refused, and a blank one.
 fn input() -> String {
-    let line = |document: &Document| {
-        let created = document.created.and_then(DateTime::from_timestamp_micros);
-        let created =
-            created.map(|created| format!("{:04}-{}", chrono::Datelike::year(&created), created.format("%m-%d")));
-        let line = serde_json::json!({
-            "id": document.id, "title": document.title, "abstract": document.abstract_text,
-            "categories": document.categories, "update_date": created,
-        });
-        line.to_string()
-    };
     let mut lines: Vec<String> = documents().iter().map(line).collect();
     lines.extend(["{\"title\": \"No id\"}".into(), lines[0].clone(), "no <json>".into(), String::new()]);
     lines.join("\n") + "\n"
 }
 
-fn vectors() -> Vectors {
+/// What a later snapshot brings: two documents, and a line that is refused.
+fn update() -> String {
+    let mut lines: Vec<String> = updated_documents().iter().map(line).collect();
+    lines.push("no <json> either".into());
+    lines.join("\n") + "\n"
+}
+
+fn line(document: &Document) -> String {
+    let created = document.created.and_then(DateTime::from_timestamp_micros);
+    let created = created.map(|created| format!("{:04}-{}", chrono::Datelike::year(&created), created.format("%m-%d")));
+    let line = serde_json::json!({
+        "id": document.id, "title": document.title, "abstract": document.abstract_text,
+        "categories": document.categories, "update_date": created,
+    });
+    line.to_string()
+}
+
+fn vectors(rows: std::ops::Range<usize>) -> Vectors {
     let row = |row: usize| {
         let mut vector = [0.0; DIM];
         (vector[row % DIM], vector[(row + 3) % DIM]) = (0.6, if row.is_multiple_of(2) { 0.8 } else { -0.8 });
         vector
     };
-    Vectors::new(DIM, (0..ROWS).flat_map(row).collect())
+    Vectors::new(DIM, rows.flat_map(row).collect())
 }
 
 fn centroids() -> Vec<f32> {
     (0..NUM_TOPICS as usize * DIM).map(|at| 0.0625 * at as f32 - 0.5).collect()
 }
 
-fn labels() -> Labels {
+fn labels(documents: &[Document]) -> Labels {
+    let rows = documents.len();
     Labels {
-        ids: StringArray::from_iter_values(documents().iter().map(|document| &document.id)),
-        labels: (0..ROWS as i32).map(|row| row % NUM_TOPICS).collect(),
-        similarities: (0..ROWS).map(|row| 0.5 + 0.015_625 * row as f32).collect(),
+        ids: StringArray::from_iter_values(documents.iter().map(|document| &document.id)),
+        labels: (0..rows as i32).map(|row| row % NUM_TOPICS).collect(),
+        similarities: (0..rows).map(|row| 0.5 + 0.015_625 * row as f32).collect(),
     }
 }
 
@@ -139,6 +170,8 @@ fn topics() -> Vec<Topic> {
         representative_ids: words(&["golden/00", "golden/02"]),
         fading_rank: Some(1),
         emerging_rank: None,
+        topic_id: 7,
+        strength: Some(0.75),
     };
     let empty = Topic {
         name: full.name.clone(),
@@ -148,6 +181,32 @@ fn topics() -> Vec<Topic> {
         ..empty_topic(1)
     };
     vec![full, empty]
+}
+
+/// One change with every figure, one with none.
+fn changes() -> Vec<Change> {
+    let full = Change {
+        kind: ChangeKind::Split,
+        topic_id: Some(7),
+        name: Some("petri nets · manufacturing".into()),
+        other_topic_id: Some(3),
+        other_name: Some("naïve".into()),
+        documents: Some(12),
+        share: Some(0.25),
+        status: Some(Status::Fading),
+        former_status: Some(Status::Steady),
+        fade: Some(0.25),
+        fade_low: Some(0.125),
+        fade_high: Some(0.5),
+        former_fade: Some(0.75),
+        former_fade_low: Some(0.5),
+        former_fade_high: Some(1.0),
+        document_id: Some("golden/01".into()),
+        title: Some("Über naïve 日本語 🦀".into()),
+        similarity: Some(0.5),
+        former_similarity: Some(0.25),
+    };
+    vec![full, Change::new(ChangeKind::DocumentsOut)]
 }
 
 fn timeline() -> Vec<TimelineEntry> {
@@ -191,6 +250,7 @@ fn record(manifest_sha256: &str) -> RunRecord {
         format: FORMAT,
         run: run().to_string(),
         vectors_of: model().to_string(),
+        generation: 2,
         manifest_sha256: manifest_sha256.into(),
         parameters: ReduceSettings {
             clusters: Some(2),
@@ -198,12 +258,21 @@ fn record(manifest_sha256: &str) -> RunRecord {
             until: Some("2023-12-31".into()),
             index: Some("Flat".into()),
             kmeans: KmeansEngine::Linfa,
+            warm_from: Some("earlier".into()),
             ..ReduceSettings::default()
         },
-        rows: ROWS as u64,
+        predecessor: Some(PredecessorRecord {
+            run: "earlier".into(),
+            generation: 1,
+            centroids_sha256: digest::sha256_hex(b"earlier"),
+            warm: true,
+            excess: -0.25,
+        }),
+        rows: ROWS_UPDATED as u64,
         dim: DIM,
         inertia: 12.5,
         clusters: ClustersRecord { requested: 2, found: 2, sample_rows: ROWS },
+        next_topic_id: Some(8),
         index: IndexRecord { factory: "IVF4,Flat".into(), nprobe: Some(2), recall_at_10: None },
         lonely: LonelyRecord { k: 5, listed: 2, cutoff: Some(0.25), too_short: 1 },
         periods: PeriodsRecord {
@@ -223,29 +292,40 @@ fn record(manifest_sha256: &str) -> RunRecord {
 
 /// Writes every object of this version into `folder`, as the programs do.
 async fn write(folder: &Path) {
-    let input_file = folder.join("input.jsonl");
     std::fs::create_dir_all(folder).expect("a folder");
-    std::fs::write(&input_file, input()).expect("the input");
     let store = Store::open(&folder.display().to_string()).expect("a store");
-    let inputs = vec![input_file.display().to_string()];
-    let request = Request { inputs, settings: ShardSettings::default(), vectors: None };
-    let manifest = shard::run(request, &store).await.expect("a corpus").manifest;
-    let documents = Documents::from_rows(&documents());
-    let vectors = vectors::encode(&documents, &vectors(), &model(), &manifest.shards[0].sha256).expect("vectors");
-    store.put(&layout::vector_shard(&model(), 0), vectors).await.expect("written");
+    shard(folder, "input.jsonl", &input(), &store).await;
+    let manifest = shard(folder, "update.jsonl", &update(), &store).await;
+    let of_shards = [(documents(), vectors(0..ROWS)), (updated_documents(), vectors(ROWS..ROWS + 2))];
+    for (entry, (documents, vectors)) in manifest.shards.iter().zip(of_shards) {
+        let documents = Documents::from_rows(&documents);
+        let encoded = vectors::encode(&documents, &vectors, &model(), &entry.sha256).expect("vectors");
+        store.put(&layout::vector_shard(&model(), entry.number()), encoded).await.expect("written");
+    }
     let centroids = centroids::encode(DIM, &centroids()).expect("centroids");
     let objects = [
-        (layout::labels(&run(), 0), labels().encode().expect("labels")),
+        (layout::labels(&run(), 0), labels(&kept_documents()).encode().expect("labels")),
+        (layout::labels(&run(), 1), labels(&updated_documents()).encode().expect("labels")),
         (layout::in_run(&run(), run_file::CENTROIDS), centroids),
         (layout::in_run(&run(), run_file::TOPICS), findings::encode_topics(&topics()).expect("topics")),
         (layout::in_run(&run(), run_file::TIMELINE), findings::encode_timeline(&timeline()).expect("timeline")),
         (layout::in_run(&run(), run_file::LONELY), findings::encode_lonely(&lonely()).expect("lonely")),
+        (layout::in_run(&run(), run_file::CHANGES), findings::encode_changes(&changes()).expect("changes")),
         (layout::in_run(&run(), run_file::RECORD), record(&digest::sha256_hex(&manifest.encode())).encode()),
     ];
     for (key, bytes) in objects {
         store.put(&key, bytes).await.expect("written");
     }
     Latest::write(&store, &run()).await.expect("written");
+}
+
+/// Shards or updates by a snapshot that is kept beside.
+async fn shard(folder: &Path, name: &str, lines: &str, store: &Store) -> Manifest {
+    let file = folder.join(name);
+    std::fs::write(&file, lines).expect("a snapshot");
+    let inputs = vec![file.display().to_string()];
+    let request = Request { inputs, settings: ShardSettings::default(), vectors: None, terms: Terms::default() };
+    shard::run(request, store).await.expect("a corpus").manifest
 }
 
 /// Every file beneath a folder by its path there.
@@ -322,6 +402,9 @@ fn json(bytes: &Bytes) -> serde_json::Value {
     if let Some(sha256) = value.get_mut("manifest_sha256") {
         *sha256 = "".into();
     }
+    if let Some(superseded) = value.get_mut("superseded") {
+        (superseded["bytes"], superseded["sha256"]) = (0.into(), "".into());
+    }
     value
 }
 
@@ -344,40 +427,79 @@ async fn what_this_program_writes_is_what_the_golden_files_hold() {
     }
 }
 
+fn store_of(version: u32) -> Store {
+    let folder = all_golden().join(format!("v{version}"));
+    assert!(folder.is_dir(), "{}: this format version has no golden files", folder.display());
+    Store::open(&folder.display().to_string()).expect("a store")
+}
+
 async fn golden_store() -> (Store, Manifest, String) {
-    assert!(golden().is_dir(), "{}: this format version has no golden files", golden().display());
-    let store = Store::open(&golden().display().to_string()).expect("a store");
+    let store = store_of(FORMAT);
     let (manifest, sha256) = Manifest::read(&store).await.expect("a manifest");
     (store, manifest, sha256)
+}
+
+/// Holds the first shard of a version, raw and with vectors, against the values that were written.
+async fn assert_first_shard(store: &Store, manifest: &Manifest) {
+    let (expected, entry) = (Documents::from_rows(&documents()), &manifest.shards[0]);
+    let key = entry.path();
+    let raw = store.get(&key).await.expect("a shard");
+    assert_eq!((raw.len() as u64, digest::sha256_hex(&raw)), (entry.bytes, entry.sha256.clone()));
+    assert_eq!(Documents::read(store, &key).await.expect("documents").columns(), expected.columns());
+
+    let key = layout::vector_shard(&model(), 0);
+    let shard = VectorShard::open(store, &key, &model(), &entry.sha256, ROWS).await.expect("a vector shard");
+    let (ids, found) = shard.read_vectors(store).await.expect("vectors");
+    assert_eq!((found.dim(), found.values()), (DIM, vectors(0..ROWS).values()));
+    assert_eq!(&ids, expected.columns().column(0).as_string::<i32>());
+    assert_eq!(shard.read_documents(store).await.expect("documents").columns(), expected.columns());
+}
+
+fn assert_first_snapshot(manifest: &Manifest) {
+    assert_eq!((manifest.rows, manifest.rejected, manifest.undated), (ROWS as u64, 3, 1));
+    assert_eq!((manifest.generation, manifest.next_shard, manifest.update), (1, 1, None));
+    assert_eq!((manifest.lines(), manifest.inputs[0].blank, manifest.inputs[0].name.as_str()), (24, 1, "input.jsonl"));
+    assert_eq!(manifest.inputs[0].sha256, digest::sha256_hex(input().as_bytes()));
+    assert_eq!(manifest.settings, ShardSettings::default());
 }
 
 #[tokio::test]
 async fn the_golden_corpus_reads_as_the_documents_and_vectors_that_were_written() {
     let (store, manifest, _) = golden_store().await;
-    assert_eq!((manifest.format, manifest.rows, manifest.rejected, manifest.undated), (FORMAT, ROWS as u64, 3, 1));
-    assert_eq!((manifest.lines(), manifest.inputs[0].blank, manifest.inputs[0].name.as_str()), (24, 1, "input.jsonl"));
-    assert_eq!(manifest.inputs[0].sha256, digest::sha256_hex(input().as_bytes()));
-    assert_eq!(manifest.settings, ShardSettings::default());
+    let first = generations::read(&store, 1).await.expect("a first generation").manifest;
+    assert_first_snapshot(&first);
+    assert_first_shard(&store, &first).await;
 
-    let expected = Documents::from_rows(&documents());
-    let key = Key::from(manifest.shards[0].key.as_str());
-    let raw = store.get(&key).await.expect("a shard");
-    let entry = &manifest.shards[0];
-    assert_eq!((raw.len() as u64, digest::sha256_hex(&raw)), (entry.bytes, entry.sha256.clone()));
-    assert_eq!(Documents::read(&store, &key).await.expect("documents").columns(), expected.columns());
+    assert_eq!((manifest.format, manifest.generation, manifest.rows), (FORMAT, 2, ROWS_UPDATED as u64));
+    assert_eq!((manifest.rejected, manifest.undated, manifest.next_shard), (1, 1, 2));
+    assert_eq!((manifest.lines(), manifest.inputs[0].name.as_str()), (3, "update.jsonl"));
+    let update = manifest.update.expect("an update");
+    assert_eq!((update.unchanged, update.changed, update.new, update.gone, update.kept), (0, 1, 1, 0, 19));
+    assert_eq!((update.complete, update.first_shard, update.reverted, update.reused), (false, 1, 0, 0));
+    let superseded = Superseded::read(&store, &manifest).await.expect("superseded rows");
+    assert_eq!((superseded.of(0), superseded.num_rows()), (&[CHANGED as u32][..], 1));
+    let expected = Documents::from_rows(&updated_documents());
+    let found = Documents::read(&store, &manifest.shards[1].path()).await.expect("documents");
+    assert_eq!(found.columns(), expected.columns());
+}
 
-    let key = layout::vector_shard(&model(), 0);
-    let shard = VectorShard::open(&store, &key, &model(), &entry.sha256, ROWS).await.expect("a vector shard");
-    let (ids, found) = shard.read_vectors(&store).await.expect("vectors");
-    assert_eq!((found.dim(), found.values()), (DIM, vectors().values()));
-    assert_eq!(&ids, expected.columns().column(0).as_string::<i32>());
-    assert_eq!(shard.read_documents(&store).await.expect("documents").columns(), expected.columns());
+#[tokio::test]
+async fn a_corpus_of_the_first_version_reads_as_its_first_generation() {
+    let store = store_of(1);
+    let generation = generations::newest(&store).await.expect("a generation");
+    assert_eq!((generation.manifest.format, generation.is_numbered), (1, false));
+    assert_first_snapshot(&generation.manifest);
+    assert_first_shard(&store, &generation.manifest).await;
+    let record = RunRecord::read(&store, &run()).await.expect("a record");
+    assert_eq!((record.generation, record.manifest_sha256), (1, generation.sha256));
+    let found = Labels::read(&store, &layout::labels(&run(), 0)).await.expect("labels");
+    assert_eq!(found, labels(&documents()));
 }
 
 #[tokio::test]
 async fn the_golden_refusals_read_as_lines_with_their_reasons() {
     let (store, ..) = golden_store().await;
-    let bytes = store.get(&layout::rejected()).await.expect("refusals");
+    let bytes = store.get(&layout::rejected_of(1)).await.expect("refusals");
     let lines = std::str::from_utf8(&bytes).expect("text").lines();
     let rejections: Vec<Rejection> = lines.map(|line| serde_json::from_str(line).expect("a refusal")).collect();
     let told: Vec<_> =
@@ -389,6 +511,10 @@ async fn the_golden_refusals_read_as_lines_with_their_reasons() {
     ];
     assert_eq!(told, expected);
     assert_eq!((rejections[2].input.as_str(), rejections[2].text.as_str()), ("input.jsonl", "no <json>"));
+    let newest = store.get(&layout::rejected()).await.expect("refusals");
+    assert_eq!(newest, store.get(&layout::rejected_of(2)).await.expect("refusals"));
+    let found: Rejection = serde_json::from_slice(&newest).expect("a refusal");
+    assert_eq!((found.line, found.text.as_str()), (3, "no <json> either"));
 }
 
 #[tokio::test]
@@ -399,9 +525,24 @@ async fn the_golden_run_reads_as_the_findings_that_were_written() {
     assert_eq!(found, record(&manifest_sha256));
     let found = Findings::read(&store, &run(), found).await.expect("findings");
     assert_eq!((found.topics, found.timeline, found.lonely), (topics(), timeline(), lonely()));
+    let found = findings::read_changes(&store, &layout::in_run(&run(), run_file::CHANGES)).await.expect("changes");
+    assert_eq!(found, changes());
     let key = layout::in_run(&run(), run_file::CENTROIDS);
     assert_eq!(centroids::read(&store, &key, DIM).await.expect("centroids"), centroids());
-    assert_eq!(Labels::read(&store, &layout::labels(&run(), 0)).await.expect("labels"), labels());
+    for (number, documents) in [(0, kept_documents()), (1, updated_documents())] {
+        let found = Labels::read(&store, &layout::labels(&run(), number)).await.expect("labels");
+        assert_eq!(found, labels(&documents));
+    }
+}
+
+#[tokio::test]
+async fn topics_of_the_first_version_are_known_by_their_labels() {
+    let store = Store::open(&all_golden().join("v1").display().to_string()).expect("a store");
+    let record = RunRecord::read(&store, &run()).await.expect("a record");
+    assert_eq!((record.generation, record.next_topic_id(), record.predecessor.clone()), (1, 2, None));
+    let found = Findings::read(&store, &run(), record).await.expect("findings").topics;
+    let expected = topics().into_iter().map(|topic| Topic { topic_id: topic.label.into(), strength: None, ..topic });
+    assert_eq!(found, expected.collect::<Vec<_>>());
 }
 
 /// Opens every object of the version in `folder` that says its version itself, and returns what each of them answers.

@@ -21,6 +21,14 @@ TABLES = {
         "peak_period": "string?", "peak_share": "float64?", "recent_share": "float64?", "fade": "float64?",
         "fade_low": "float64?", "fade_high": "float64?", "status": "string", "top_categories": "strings",
         "representative_ids": "strings", "fading_rank": "int32?", "emerging_rank": "int32?",
+        "topic_id": "int64", "strength": "float64?",
+    },
+    "runs/*/changes.parquet": {
+        "kind": "string", "topic_id": "int64?", "name": "string?", "other_topic_id": "int64?", "other_name": "string?",
+        "documents": "int64?", "share": "float64?", "status": "string?", "former_status": "string?", "fade": "float64?",
+        "fade_low": "float64?", "fade_high": "float64?", "former_fade": "float64?", "former_fade_low": "float64?",
+        "former_fade_high": "float64?", "document_id": "string?", "title": "string?", "similarity": "float32?",
+        "former_similarity": "float32?",
     },
     "runs/*/timeline.parquet": {
         "label": "int32", "period": "date", "count": "int64", "total": "int64", "share": "float64", "complete": "bool",
@@ -90,7 +98,7 @@ def check_pyarrow(pyarrow, store):
         expect(path, {field.name: spelled(field) for field in table.schema}, columns)
         check_rows(store, path, table.num_rows)
         metadata = parquet.ParquetFile(path).metadata.metadata
-        expect(path, metadata[b"strata.format"], b"1")
+        expect(path, metadata[b"strata.format"], b"2")
         if "/vectors/" in path:
             named = {b"strata.raw_sha256", b"strata.model", b"strata.content_sha256"}
             assert named <= set(metadata), f"{path}: {metadata}"
@@ -103,7 +111,8 @@ def check_pyarrow(pyarrow, store):
 def check_pandas(pandas, store):
     # What is null turns integers into floats; lists and days are objects.
     types = {
-        "string": "str", "string?": "str", "int32": "int32", "int32?": "float64", "int64": "int64", "bool": "bool",
+        "string": "str", "string?": "str", "int32": "int32", "int32?": "float64", "int64": "int64", "int64?": "float64",
+        "bool": "bool",
         "float32": "float32", "float32?": "float32", "float64": "float64", "float64?": "float64", "date": "object",
         "date?": "object", "timestamp?": "datetime64[us, UTC]", "strings": "object", "vector": "object",
     }
@@ -111,8 +120,8 @@ def check_pandas(pandas, store):
     for path, columns in tables(store):
         table = pandas.read_parquet(path)
         found = {name: str(kind) for name, kind in table.dtypes.items()}
-        whole = {name for name, kind in columns.items() if kind == "int32?" and table[name].notna().all()}
-        expect(path, found, {name: "int32" if name in whole else types[kind] for name, kind in columns.items()})
+        whole = {name for name, kind in columns.items() if kind in ("int32?", "int64?") and table[name].notna().all()}
+        expect(path, found, {name: types[kind.rstrip("?") if name in whole else kind] for name, kind in columns.items()})
         check_rows(store, path, len(table))
         for name, kind in columns.items():
             assert kind.endswith("?") or table[name].notna().all(), f"{path}: {name} has nulls"
@@ -130,10 +139,11 @@ def check_duckdb(duckdb, store):
         expect(path, found, {name: types[kind.rstrip("?")] for name, kind in columns.items()})
         check_rows(store, path, duckdb.sql(f"select count(*) from '{path}'").fetchall()[0][0])
         duckdb.sql(f"select {', '.join(f'max({name}::varchar)' for name in columns)} from '{path}'").fetchall()
-    rows = record(store)["rows"]
-    joined = f"""select count(*) from '{store}/runs/*/labels/*.parquet' join '{store}/raw/*.parquet' using (id)
-                 join '{store}/runs/*/topics.parquet' using (label)"""
-    expect("labels, documents and topics joined", duckdb.sql(joined).fetchall()[0][0], rows)
+    of_run = record(store)
+    run = f"{store}/runs/{of_run['run']}"
+    joined = f"""select count(*) from '{run}/labels/*.parquet' join '{store}/raw/*.parquet' using (id)
+                 join '{run}/topics.parquet' using (label)"""
+    expect("labels, documents and topics joined", duckdb.sql(joined).fetchall()[0][0], of_run["rows"])
 
 
 def check_polars(polars, store):

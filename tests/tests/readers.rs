@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use strata_tests::binaries;
 use strata_tests::corpus::Plan;
 use strata_tests::planted_run::{Embedding, PlantedRun};
 use strata_tests::skipped;
@@ -22,7 +23,14 @@ fn run() -> &'static PlantedRun {
     RUN.get_or_init(|| {
         let plan = Plan { documents: 700, ..Plan::default() };
         let embedding = Embedding::Synthetic { seed: 1 };
-        PlantedRun::new(&plan, &embedding, &["--rows-per-shard", "300"]).expect("a run that ends well")
+        let first = PlantedRun::new(&plan, &embedding, &["--rows-per-shard", "300", "--run", "first"]);
+        let run = first.expect("a run that ends well");
+        // One that follows it, which has a table of changes.
+        let mut second = binaries::command("strata").expect("a program");
+        second.args(["reduce", "--run", "second", "--warm-from", "first", "--store"]).arg(run.store());
+        let output = second.output().expect("a program that starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        run
     })
 }
 

@@ -10,6 +10,8 @@ use strata_shared::settings::{
     DEFAULT_MAX_LINE, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes,
 };
 
+use crate::shard::{DEFAULT_MAX_CHANGE, MaxChange, Terms};
+
 /// `strata shard`.
 #[derive(Debug, Args)]
 pub struct ShardCommand {
@@ -22,6 +24,9 @@ pub struct ShardCommand {
     /// What and how.
     #[command(flatten)]
     pub shard: ShardFlags,
+    /// Whether to look first.
+    #[command(flatten)]
+    pub plan: PlanFlags,
 }
 
 /// `strata embed`.
@@ -67,6 +72,9 @@ pub struct RunCommand {
     /// The inputs.
     #[command(flatten)]
     pub shard: ShardFlags,
+    /// Whether to look first.
+    #[command(flatten)]
+    pub plan: PlanFlags,
     /// The model.
     #[command(flatten)]
     pub embed: EmbedFlags,
@@ -78,7 +86,7 @@ pub struct RunCommand {
     pub machine: MachineFlags,
 }
 
-/// `strata status`.
+/// `strata status` and `strata history`.
 #[derive(Debug, Args)]
 pub struct StatusCommand {
     /// Where.
@@ -166,6 +174,26 @@ pub struct ShardFlags {
     /// The name of the model that made those vectors
     #[arg(long, env = "STRATA_MODEL_NAME", value_name = "NAME")]
     pub model_name: Option<ModelName>,
+    /// The inputs are the whole archive: documents that they lack are gone [default: documents that they lack are kept]
+    #[arg(long, env = "STRATA_COMPLETE")]
+    pub complete: bool,
+    /// The most of the corpus that the inputs may change or remove
+    #[arg(long, env = "STRATA_MAX_CHANGE", value_name = "PERCENT", default_value_t = DEFAULT_MAX_CHANGE)]
+    pub max_change: MaxChange,
+    /// Take a whole archive whose newest document is older than the corpus's
+    #[arg(long, env = "STRATA_ALLOW_OLDER", requires = "complete")]
+    pub allow_older: bool,
+}
+
+/// Whether to look before a corpus is updated.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PlanFlags {
+    /// Say what the inputs would change, and write nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// Say it as JSON
+    #[arg(long, requires = "plan")]
+    pub json: bool,
 }
 
 impl ShardFlags {
@@ -185,6 +213,12 @@ impl ShardFlags {
             category_field: self.category_field.clone(),
         };
         settings.check()
+    }
+
+    /// Returns on which terms a corpus that is there may be updated.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        Terms { complete: self.complete, max_change: self.max_change, allow_older: self.allow_older }
     }
 
     /// Refuses vectors whose model has no name, and a name for no vectors.
@@ -250,6 +284,9 @@ pub struct ReduceFlags {
     /// The run's name [default: made of the corpus and the parameters]
     #[arg(long, env = "STRATA_RUN", value_name = "NAME")]
     pub run: Option<RunName>,
+    /// The number of the generation to reduce [default: the newest]
+    #[arg(long, env = "STRATA_GENERATION", value_name = "N")]
+    pub generation: Option<u64>,
     /// Whose vectors [default: those of the one model there is]
     #[arg(long, env = "STRATA_VECTORS_OF", value_name = "NAME")]
     pub vectors_of: Option<ModelName>,
@@ -301,6 +338,12 @@ pub struct ReduceFlags {
         default_value = ReduceSettings::default().kmeans.as_str()
     )]
     pub kmeans: KmeansEngine,
+    /// Follow no earlier run: neither its centroids nor its topics
+    #[arg(long, env = "STRATA_FRESH")]
+    pub fresh: bool,
+    /// The run to follow [default: the newest of an earlier generation with the same vectors and --clusters]
+    #[arg(long, env = "STRATA_WARM_FROM", value_name = "RUN")]
+    pub warm_from: Option<RunName>,
     /// Do a finished run again
     #[arg(long, env = "STRATA_FORCE")]
     pub force: bool,
@@ -324,6 +367,8 @@ impl ReduceFlags {
             seed: self.seed,
             index: self.index.clone(),
             kmeans: self.kmeans,
+            fresh: self.fresh,
+            warm_from: self.warm_from.as_ref().map(ToString::to_string),
         };
         settings.check()
     }
@@ -335,6 +380,9 @@ pub struct ReportFlags {
     /// The run [default: the newest finished one]
     #[arg(long, env = "STRATA_RUN", value_name = "NAME")]
     pub run: Option<RunName>,
+    /// What changed since the run of this name, or the last one finished by this day (YYYY-MM-DD), instead of what was found
+    #[arg(long, value_name = "RUN|DATE", conflicts_with_all = ["html", "timings"])]
+    pub since: Option<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -15,8 +15,8 @@ pub use cluster::{
     SubmissionFlags, SubmitCommand,
 };
 pub use local::{
-    EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, ReduceCommand, ReduceFlags, ReportCommand,
-    ReportFlags, RunCommand, ShardCommand, ShardFlags, StatusCommand, StoreFlags,
+    EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, PlanFlags, ReduceCommand, ReduceFlags,
+    ReportCommand, ReportFlags, RunCommand, ShardCommand, ShardFlags, StatusCommand, StoreFlags,
 };
 
 /// Sees a whole corpus at once: which topics died, which are being born, which documents stand alone.
@@ -40,7 +40,7 @@ pub struct CommandLine {
 /// What `strata` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Stream inputs into raw shards
+    /// Stream inputs into raw shards; of a corpus that is there, what is new or changed
     Shard(ShardCommand),
     /// Embed the shards that have no vectors yet
     Embed(EmbedCommand),
@@ -62,6 +62,8 @@ pub enum Command {
     Status(StatusCommand),
     /// Show the findings of a finished run
     Report(ReportCommand),
+    /// List the finished runs: what each saw, what it changed, which one it follows
+    History(StatusCommand),
     /// Show every setting in force, and where it comes from
     Config,
 }

@@ -5,27 +5,106 @@ use std::collections::BTreeMap;
 use strata_shared::settings::ShardSettings;
 
 use crate::configuration::Value;
-use crate::shard::{Outcome, Tally};
+use crate::report::visible;
+use crate::shard::{Change, Outcome, Tally, Terms};
 
 /// Says what became of the inputs.
 pub(super) fn shards(outcome: &Outcome) {
     let manifest = &outcome.manifest;
     let (rows, shards) = (manifest.rows, counted(manifest.shards.len()));
-    if outcome.already_done {
-        tracing::info!("these inputs are in the store already: {rows} documents in {shards}; nothing to do");
-        return;
+    if let Some(change) = &outcome.change {
+        surprises(change).iter().for_each(|surprise| tracing::warn!("{surprise}"));
+    }
+    match &outcome.change {
+        Some(change) if change.is_nothing() => {
+            let (lines, unchanged) = (change.unchanged + change.rejected, change.unchanged);
+            tracing::info!(
+                "{unchanged} documents in {lines} lines, none of them new or changed: {rows} documents in {shards}; \
+                 nothing to do"
+            );
+            return;
+        }
+        None if outcome.already_done => {
+            tracing::info!("these inputs are in the store already: {rows} documents in {shards}; nothing to do");
+            return;
+        }
+        Some(change) => {
+            let Change { generation, unchanged, changed, new, gone, kept, .. } = change;
+            tracing::info!(
+                "generation {generation}: {new} new, {changed} changed, {unchanged} unchanged, {gone} gone, {kept} kept \
+                 though these inputs lack them"
+            );
+        }
+        None => {}
     }
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
     let tally = outcome.tally.clone().unwrap_or_default();
     tracing::info!(
-        "{} lines: {rows} documents in {shards}, {} refused (raw/rejected.jsonl), {blank} blank, {}",
+        "{} lines: {} documents, {} refused (raw/rejected.jsonl), {blank} blank; the corpus has {rows} documents in {shards}, {}",
         manifest.lines(),
+        manifest.documents_of_snapshot(),
         manifest.rejected,
         undated(manifest.undated, &tally)
     );
     if tally.rows > 0 {
         suspicions(&tally, &manifest.settings).iter().for_each(|suspicion| tracing::warn!("{suspicion}"));
     }
+}
+
+/// Returns what somebody who updates a corpus may not expect.
+fn surprises(change: &Change) -> Vec<String> {
+    let Change { reverted, reused, reused_ids, unreadable, kept, .. } = change;
+    let mut surprises = Vec::new();
+    if *reverted > 0 {
+        surprises.push(format!(
+            "{reverted} documents are again what they were before an earlier update: is this an older snapshot?"
+        ));
+    }
+    if *reused > 0 {
+        let more = if *reused > reused_ids.len() as u64 { ", …" } else { "" };
+        surprises.push(format!(
+            "{reused} documents share hardly a word with what they were; were their ids used again for others? {}{more}",
+            reused_ids.iter().map(|id| format!("{id:?}")).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if *unreadable > 0 && *kept > 0 {
+        surprises.push(format!(
+            "{unreadable} refused lines cannot be told to be any document's: while there are such, none of the {kept} \
+             documents that these inputs lack is taken for gone"
+        ));
+    }
+    surprises
+}
+
+/// Draws what a snapshot would change.
+pub(super) fn change(change: &Change, terms: &Terms) -> String {
+    let share = |documents: u64| match change.rows_before {
+        0 => String::new(),
+        rows => format!("{:>8.2} %", documents as f64 * 100.0 / rows as f64),
+    };
+    let line = |name: &str, documents: u64, share: String, what: &str| {
+        format!("{name:<10} {documents:>12} {share:>10}   {what}").trim_end().to_owned()
+    };
+    let lacking =
+        if terms.complete { "these inputs lack them" } else { "these inputs lack them; --complete removes them" };
+    let mut lines = vec![
+        line("unchanged", change.unchanged, share(change.unchanged), "stay where they are"),
+        line("changed", change.changed, share(change.changed), "are embedded again"),
+        line("new", change.new, String::new(), "are embedded"),
+        line("gone", change.gone, share(change.gone), "these inputs lack them: they are removed"),
+        line("kept", change.kept, share(change.kept), lacking),
+        line("refused", change.rejected, String::new(), "lines that are no document"),
+    ];
+    let day = |day: &Option<String>| day.clone().unwrap_or_else(|| "no day".into());
+    let newest = format!("newest of {}, these inputs' of {}", day(&change.newest_before), day(&change.newest));
+    lines.push(format!("{} documents become {}; {newest}", change.rows_before, change.rows));
+    lines.extend(surprises(change));
+    if change.is_nothing() {
+        lines.push("nothing to do".into());
+    } else if let Err(refusal) = change.check(terms) {
+        lines.push(format!("would be refused: {refusal}"));
+    }
+    lines.iter().map(|line| visible::plain(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns what is missing in every document, as it is where a field was misnamed.

@@ -65,7 +65,8 @@ async fn map(context: &Context, model: &LocalModel) -> Result<(), Failure> {
         tracing::info!(shards = manifest.shards.len(), "every shard has its vectors: nothing to embed");
         return Ok(());
     };
-    let list = if plan.needs_list { Some(write_list(store, &model.name, &plan).await?) } else { None };
+    let list =
+        if plan.needs_list { Some(write_list(store, &model.name, plan.numbers(&manifest)).await?) } else { None };
     let place = launcher.model_argument(model.given.as_deref(), &model.folder);
     let work = Work::map(&context.url, place, &plan, list.as_ref(), &manifest);
     launcher.launch(&work, &context.display).await
@@ -89,11 +90,11 @@ async fn name_what_is_left(context: &Context, model: &ModelName, failure: Failur
 async fn shards_left(store: &Store, model: &ModelName) -> Result<Vec<usize>, Failure> {
     let (manifest, _) = Manifest::read(store).await?;
     let findings = status::vectors(store, &manifest, model).await?;
-    Ok(EmbedPlan::new(Sharing::Processes(1), &findings).map_or_else(Vec::new, |plan| plan.shards))
+    Ok(EmbedPlan::new(Sharing::Processes(1), &findings).map_or_else(Vec::new, |plan| plan.numbers(&manifest)))
 }
 
-async fn write_list(store: &Store, model: &ModelName, plan: &EmbedPlan) -> Result<Path, StoreError> {
-    let (key, json) = WorkList::new(plan.shards.clone()).encode(model);
+async fn write_list(store: &Store, model: &ModelName, shards: Vec<usize>) -> Result<Path, StoreError> {
+    let (key, json) = WorkList::new(shards).encode(model);
     store.put(&key, json).await?;
     Ok(key)
 }

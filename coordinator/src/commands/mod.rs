@@ -17,14 +17,15 @@ use std::sync::Arc;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::measurements::Measurements;
+use strata_shared::settings::SettingError;
 use strata_shared::store::Store;
 
-use crate::command_line::{LeaseFlags, ModelFlags, ReduceFlags, ReportFlags, ShardFlags};
+use crate::command_line::{LeaseFlags, ModelFlags, PlanFlags, ReduceFlags, ReportFlags, ShardFlags};
 use crate::configuration::Value;
 use crate::display::Display;
 use crate::launch::Launcher;
 use crate::report::{self, View};
-use crate::{page, shard as sharding};
+use crate::{ancestry, page, shard as sharding};
 
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
@@ -57,16 +58,37 @@ pub struct Context {
 /// What keeps the corpus from being whole.
 pub async fn shard(context: &Context, lease: LeaseFlags, flags: ShardFlags) -> Result<(), Failure> {
     flags.settings()?;
+    // On the heap: it is all that an update does.
     exclusive::exclusively(context, lease, "strata shard", Box::pin(make_shards(context, flags))).await
 }
 
 async fn make_shards(context: &Context, flags: ShardFlags) -> Result<(), Failure> {
-    let settings = flags.settings()?;
-    let vectors =
-        flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
-    let outcome = sharding::run(sharding::Request { inputs: flags.inputs, settings, vectors }, &context.store).await?;
+    let outcome = sharding::run(request(flags)?, &context.store).await?;
     describe::shards(&outcome);
     Ok(())
+}
+
+fn request(flags: ShardFlags) -> Result<sharding::Request, SettingError> {
+    let (settings, terms) = (flags.settings()?, flags.terms());
+    let vectors =
+        flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
+    Ok(sharding::Request { inputs: flags.inputs, settings, vectors, terms })
+}
+
+/// `strata shard --plan` and `strata run --plan`: what the inputs would change, on stdout.
+///
+/// # Errors
+/// Inputs or a corpus that cannot be read.
+pub async fn plan(context: &Context, flags: ShardFlags, how: PlanFlags) -> Result<(), Failure> {
+    let request = request(flags)?;
+    let terms = request.terms;
+    let change = sharding::plan(request, &context.store).await?;
+    context.display.finish();
+    if how.json {
+        let json = serde_json::to_string_pretty(&change).map_err(|error| Failure::new(Exit::Data, error))?;
+        return print(&report::visible::json(&json));
+    }
+    print(&describe::change(&change, &terms))
 }
 
 /// `strata run`: all of it, then the tables on stdout; without `inputs`, of the corpus that the store holds.
@@ -123,6 +145,9 @@ fn check_vectors_of(question: &ReduceFlags, made: &ModelName) -> Result<(), Fail
 /// # Errors
 /// No finished run, or a file that cannot be written.
 pub async fn report(context: &Context, flags: &ReportFlags) -> Result<(), Failure> {
+    if let Some(since) = &flags.since {
+        return report_changes(context, flags, since).await;
+    }
     let mut report = page::read(&context.store, flags.run.clone()).await?;
     if flags.timings {
         let run = RunName::new(&report.findings.record.run)?;
@@ -138,6 +163,26 @@ pub async fn report(context: &Context, flags: &ReportFlags) -> Result<(), Failur
         return print(&json);
     }
     show(context, report).await
+}
+
+/// `strata report --since`: what changed between two runs.
+async fn report_changes(context: &Context, flags: &ReportFlags, since: &str) -> Result<(), Failure> {
+    let record = page::record(&context.store, flags.run.clone()).await?;
+    let Some(changes) = ancestry::changes(&context.store, &record, Some(since)).await? else { return Ok(()) };
+    if flags.json {
+        let json = report::changes_json(&changes).map_err(|error| Failure::new(Exit::Data, error))?;
+        return print(&json);
+    }
+    print(&report::changes_terminal(&changes, &view(None)))
+}
+
+/// `strata history`: the finished runs.
+///
+/// # Errors
+/// A store that cannot be read.
+pub async fn history(context: &Context, json: bool) -> Result<(), Failure> {
+    let runs = ancestry::all(&context.store).await?;
+    print(&report::history(&runs, &view(None), json).map_err(|error| Failure::new(Exit::Data, error))?)
 }
 
 async fn show(context: &Context, mut report: report::Report) -> Result<(), Failure> {

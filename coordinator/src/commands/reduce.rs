@@ -1,8 +1,9 @@
 //! `strata reduce`: all vectors → a reduce-worker that makes a run of them, its page, and `latest.json`.
 
 use strata_shared::exit::{Classify, Exit, Failure};
+use strata_shared::generations::{self, Generation};
 use strata_shared::layout::{self, ModelName};
-use strata_shared::manifest::Manifest;
+use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::run_record::{self, RunRecord};
 
 use super::{Context, status};
@@ -53,14 +54,17 @@ pub(super) async fn finish_run(
     flags: &ReduceFlags,
     vectors_of: ModelName,
 ) -> Result<Report, Failure> {
-    let (manifest, manifest_sha256) = Manifest::read(&context.store).await?;
+    let Generation { manifest, sha256, .. } = match flags.generation {
+        Some(number) => generations::read(&context.store, number).await?,
+        None => generations::newest(&context.store).await?,
+    };
     let settings = flags.settings()?;
-    let default = || run_record::default_run(&manifest_sha256, &vectors_of, &settings);
+    let default = || run_record::default_run(&sha256, &vectors_of, &settings);
     let run = flags.run.clone().unwrap_or_else(default);
     if flags.force || RunRecord::read_if_present(&context.store, &run).await?.is_none() {
         check_vectors(context, &manifest, &vectors_of).await?;
     }
-    let work = Work::reduce(&context.url, flags, &run, &vectors_of, manifest.rows);
+    let work = Work::reduce(&context.url, flags, &run, &vectors_of, &manifest);
     context.launcher.launch(&work, &context.display).await?;
     page::publish(&context.store, &run).await
 }
@@ -70,8 +74,9 @@ pub(super) async fn finish_run(
 /// Vectors that are there and unfit are the worker's to judge: it says what is wrong with each.
 async fn check_vectors(context: &Context, manifest: &Manifest, model: &ModelName) -> Result<(), Failure> {
     let findings = status::vectors(&context.store, manifest, model).await?;
-    let missing = findings.iter().enumerate().filter(|(_, finding)| **finding == Finding::Missing);
-    let mut keys: Vec<String> = missing.map(|(index, _)| layout::vector_shard(model, index).to_string()).collect();
+    let missing = manifest.shards.iter().zip(&findings).filter(|(_, finding)| **finding == Finding::Missing);
+    let key = |shard: &ShardEntry| layout::vector_shard(model, shard.number()).to_string();
+    let mut keys: Vec<String> = missing.map(|(shard, _)| key(shard)).collect();
     let num_missing = keys.len();
     if num_missing == 0 || findings.contains(&Finding::Stale) {
         return Ok(());

@@ -10,7 +10,7 @@ use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::layout::{self, ModelName, NameError, RunName};
 use strata_shared::manifest::Manifest;
 use strata_shared::run_record::{Latest, RunError, RunRecord};
-use strata_shared::store::Store;
+use strata_shared::store::{Store, StoreError};
 use strata_shared::vectors::VectorShard;
 
 use super::{Context, print};
@@ -21,13 +21,18 @@ const FOOTERS_AT_ONCE: usize = 16;
 
 #[derive(Debug, Serialize)]
 struct Status {
+    generation: u64,
     rows: u64,
+    /// Rows of the shards that a later snapshot has replaced or removed.
+    superseded: u64,
     shards: usize,
     stages: Stages,
     /// The vector stage, model by model.
     models: BTreeMap<String, Progress>,
     /// Each run, by its name.
     runs: BTreeMap<String, Finding>,
+    /// The generation of each run that is finished.
+    generations: BTreeMap<String, u64>,
     latest: Option<String>,
 }
 
@@ -64,14 +69,16 @@ async fn look(store: &Store) -> Result<Status, Failure> {
         missing: a.missing + b.missing,
         stale: a.stale + b.stale,
     });
-    let runs = runs(store, &sha256).await?;
+    let (runs, generations) = runs(store, &sha256).await?;
     let stages = Stages {
         raw: raw(store, &manifest).await?,
         vectors: all.unwrap_or(nothing),
         runs: runs.values().copied().collect(),
     };
     let latest = latest(store).await?.map(|run| run.to_string());
-    Ok(Status { rows: manifest.rows, shards: manifest.shards.len(), stages, models, runs, latest })
+    let superseded = manifest.shards.iter().map(|shard| shard.superseded).sum();
+    let (generation, rows, shards) = (manifest.generation, manifest.rows, manifest.shards.len());
+    Ok(Status { generation, rows, superseded, shards, stages, models, runs, generations, latest })
 }
 
 /// Returns the names of the folders in `folder`, and warns of those that no program here has made.
@@ -100,7 +107,7 @@ async fn latest(store: &Store) -> Result<Option<RunName>, Failure> {
 
 async fn raw(store: &Store, manifest: &Manifest) -> Result<Progress, Failure> {
     let sizes: BTreeMap<Path, u64> =
-        store.list(&Path::from("raw")).await?.into_iter().map(|object| (object.location, object.size)).collect();
+        store.list(&layout::raw()).await?.into_iter().map(|object| (object.location, object.size)).collect();
     let judge = |(key, bytes): (Path, u64)| match sizes.get(&key) {
         None => Finding::Missing,
         Some(size) if *size == bytes => Finding::Done,
@@ -114,29 +121,28 @@ async fn raw(store: &Store, manifest: &Manifest) -> Result<Progress, Failure> {
 /// # Errors
 /// A store that cannot be read.
 pub(super) async fn vectors(store: &Store, manifest: &Manifest, model: &ModelName) -> Result<Vec<Finding>, Failure> {
-    let findings = futures::stream::iter(manifest.shards.iter().enumerate())
-        .map(|(index, shard)| async move {
-            let key = layout::vector_shard(model, index);
+    let findings = futures::stream::iter(&manifest.shards)
+        .map(|shard| async move {
+            let key = layout::vector_shard(model, shard.number());
             Finding::of(VectorShard::open(store, &key, model, &shard.sha256, shard.rows as usize).await)
         })
         .buffered(FOOTERS_AT_ONCE);
     Ok(findings.try_collect().await?)
 }
 
-/// Judges every run: finished over this corpus, begun, or over another corpus or with a record that cannot be read.
-async fn runs(store: &Store, manifest_sha256: &str) -> Result<BTreeMap<String, Finding>, Failure> {
-    let mut findings = BTreeMap::new();
+/// What each run turned out to be, and the generation of those that are finished, by their names.
+type Runs = (BTreeMap<String, Finding>, BTreeMap<String, u64>);
+
+/// Judges every run: finished over this generation, begun, or over another one or with a record that cannot be read.
+async fn runs(store: &Store, manifest_sha256: &str) -> Result<Runs, Failure> {
+    let (mut findings, mut generations) = Runs::default();
     for run in named_folders::<RunName>(store, &layout::runs()).await? {
         let finding = match RunRecord::read_if_present(store, &run).await {
             Ok(None) => Finding::Missing,
-            Ok(Some(record)) if record.manifest_sha256 != manifest_sha256 => Finding::Stale,
-            Ok(Some(record)) => match record.first_damaged(store, &run).await? {
-                None => Finding::Done,
-                Some(damage) => {
-                    tracing::warn!("{damage}: `strata reduce --run {run}` makes it again");
-                    Finding::Stale
-                }
-            },
+            Ok(Some(record)) => {
+                generations.insert(run.to_string(), record.generation);
+                judge(store, &run, &record, manifest_sha256).await?
+            }
             Err(error) if error.exit() == Exit::Data => {
                 tracing::warn!("{error}");
                 Finding::Stale
@@ -145,7 +151,18 @@ async fn runs(store: &Store, manifest_sha256: &str) -> Result<BTreeMap<String, F
         };
         findings.insert(run.to_string(), finding);
     }
-    Ok(findings)
+    Ok((findings, generations))
+}
+
+async fn judge(store: &Store, run: &RunName, record: &RunRecord, manifest_sha256: &str) -> Result<Finding, StoreError> {
+    if record.manifest_sha256 != manifest_sha256 {
+        return Ok(Finding::Stale);
+    }
+    let damage = record.first_damaged(store, run).await?;
+    if let Some(damage) = &damage {
+        tracing::warn!("{damage}: `strata reduce --run {run}` makes it again");
+    }
+    Ok(if damage.is_none() { Finding::Done } else { Finding::Stale })
 }
 
 /// Returns the one model whose vectors the store holds.
@@ -173,8 +190,15 @@ fn describe(status: &Status) -> String {
         )
     };
     let shards = if status.shards == 1 { "shard" } else { "shards" };
+    let superseded = match status.superseded {
+        0 => String::new(),
+        rows => format!(", {rows} superseded rows"),
+    };
     let mut lines = vec![
-        format!("{} documents in {} {shards}", status.rows, status.shards),
+        format!(
+            "{} documents in {} {shards}, generation {}{superseded}",
+            status.rows, status.shards, status.generation
+        ),
         line("raw", &status.stages.raw, "raw shards"),
     ];
     if status.models.is_empty() {
@@ -183,6 +207,10 @@ fn describe(status: &Status) -> String {
     lines.extend(status.models.iter().map(|(model, progress)| line("vectors", progress, model)));
     lines.push(line("runs", &status.stages.runs, if status.runs.is_empty() { "none yet: strata reduce" } else { "" }));
     let is_latest = |run: &String| if status.latest.as_ref() == Some(run) { ", the newest" } else { "" };
-    lines.extend(status.runs.iter().map(|(run, state)| format!("  {run}  {}{}", state.as_str(), is_latest(run))));
+    let of =
+        |run: &String| status.generations.get(run).map_or_else(String::new, |number| format!(", generation {number}"));
+    lines.extend(
+        status.runs.iter().map(|(run, state)| format!("  {run}  {}{}{}", state.as_str(), of(run), is_latest(run))),
+    );
     lines.join("\n")
 }

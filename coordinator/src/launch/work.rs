@@ -50,7 +50,7 @@ pub struct Work {
     pub arguments: Vec<String>,
     /// The documents to be gone through.
     pub num_documents: u64,
-    /// The shards that tasks share, as indexes into the manifest's: task i of n has those at i, i + n, and so on.
+    /// The numbers of the shards that tasks share: task i of n has those at i, i + n, and so on.
     pub shards: Vec<usize>,
     /// The run that comes of it, where one does.
     pub run: Option<RunName>,
@@ -64,17 +64,25 @@ impl Work {
         arguments.push(format!("--task-count={}", plan.num_tasks));
         arguments.push("--log-format=json".to_owned());
         arguments.extend(list.map(|key| format!("--work-list={key}")));
-        let num_documents = plan.shards.iter().map(|shard| manifest.shards[*shard].rows).sum();
-        let (num_tasks, shards) = (plan.num_tasks, plan.shards.clone());
+        let num_documents = plan.shards.iter().map(|place| manifest.shards[*place].rows).sum();
+        let (num_tasks, shards) = (plan.num_tasks, plan.numbers(manifest));
         Self { stage: Stage::Map, num_tasks, arguments, num_documents, shards, run: None }
     }
 
-    /// The reduce: what `flags` ask of the vectors of `vectors_of`, as `run`.
+    /// The reduce: what `flags` ask of the vectors of `vectors_of`, as `run`, over the generation that `manifest` describes.
     #[must_use]
-    pub fn reduce(store: &str, flags: &ReduceFlags, run: &RunName, vectors_of: &ModelName, num_documents: u64) -> Self {
+    pub fn reduce(
+        store: &str,
+        flags: &ReduceFlags,
+        run: &RunName,
+        vectors_of: &ModelName,
+        manifest: &Manifest,
+    ) -> Self {
         let mut arguments = vec!["--store".to_owned(), store.to_owned()];
         let mut flag = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
         flag("run", run.to_string());
+        // The run was named after this one; another may have come since.
+        flag("generation", manifest.generation.to_string());
         flag("vectors-of", vectors_of.to_string());
         flag("lonely", flags.lonely.to_string());
         flag("lonely-k", flags.lonely_k.to_string());
@@ -90,13 +98,15 @@ impl Work {
             ("index", flags.index.clone()),
             ("memory", flags.memory.clone()),
             ("scratch", flags.scratch.clone()),
+            ("warm-from", flags.warm_from.as_ref().map(ToString::to_string)),
         ];
         for (name, value) in optional {
             value.into_iter().for_each(|value| flag(name, value));
         }
-        let switches = [("--force", flags.force), ("--lonely-exhaustive", flags.lonely_exhaustive)];
+        let switches =
+            [("--force", flags.force), ("--lonely-exhaustive", flags.lonely_exhaustive), ("--fresh", flags.fresh)];
         arguments.extend(switches.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned()));
-        let run = Some(run.clone());
+        let (run, num_documents) = (Some(run.clone()), manifest.rows);
         Self { stage: Stage::Reduce, num_tasks: 1, arguments, num_documents, shards: Vec::new(), run }
     }
 
@@ -110,7 +120,7 @@ impl Work {
 /// Shards that a message names.
 const NAMED: usize = 10;
 
-/// Names the keys of raw shards, and counts those beyond the first ten.
+/// Names the keys of the raw shards of these numbers, and counts those beyond the first ten.
 #[must_use]
 pub fn shard_keys(shards: &[usize]) -> String {
     let mut keys: Vec<String> = shards.iter().take(NAMED).map(|shard| layout::raw_shard(*shard).to_string()).collect();

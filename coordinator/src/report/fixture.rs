@@ -1,13 +1,17 @@
 //! Reports of invented runs, for the tests of this folder.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use strata_shared::findings::{Findings, LonelyDocument, Status, TimelineEntry, Topic};
+use strata_shared::findings::{
+    Change, ChangeKind, Findings, LonelyDocument, LonelyList, Status, TimelineEntry, Topic, compare_lonely,
+    compare_topics,
+};
 use strata_shared::layout::FORMAT;
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord, RunRecord};
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 
 use super::Report;
+use super::changes::{Changes, End, Step};
 
 /// Texts that would do harm if they were obeyed.
 pub(super) const HOSTILE: [&str; 8] = [
@@ -161,6 +165,8 @@ fn topic(label: usize, timeline: &[TimelineEntry]) -> Topic {
         representative_ids: vec![format!("paper/{label}-1"), format!("paper/{label}-2")],
         fading_rank: None,
         emerging_rank: None,
+        topic_id: label as i64,
+        strength: None,
     }
 }
 
@@ -214,12 +220,15 @@ fn record(num_topics: usize, rows: u64) -> RunRecord {
         format: FORMAT,
         run: "run-3f9a5c0d1e2b".into(),
         vectors_of: "all-MiniLM-L6-v2-0123456789ab".into(),
+        generation: 1,
         manifest_sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
         parameters: ReduceSettings { lonely_min_words: 20, clusters: Some(num_topics), ..ReduceSettings::default() },
+        predecessor: None,
         rows,
         dim: 384,
         inertia: 16_672.318_4,
         clusters: ClustersRecord { requested: num_topics, found: num_topics, sample_rows: 16_384 },
+        next_topic_id: Some(num_topics as i64),
         index: IndexRecord { factory: "IVF512,Flat".into(), nprobe: Some(16), recall_at_10: Some(0.953) },
         lonely: LonelyRecord { k: 5, listed: 12, cutoff: Some(0.344), too_short: 318 },
         periods: PeriodsRecord {
@@ -239,20 +248,15 @@ fn record(num_topics: usize, rows: u64) -> RunRecord {
 
 fn manifest(rows: u64, rejected: u64) -> Manifest {
     let input = |name: &str, lines, blank| InputEntry { name: name.into(), lines, blank, sha256: "cd".repeat(32) };
-    Manifest {
-        format: FORMAT,
+    let shard = ShardEntry {
+        key: "raw/shard_00000.parquet".into(),
         rows,
-        shards: vec![ShardEntry {
-            key: "raw/shard_00000.parquet".into(),
-            rows,
-            bytes: 1 << 20,
-            sha256: "ef".repeat(32),
-        }],
-        inputs: vec![input("robotics.jsonl.gz", rows + rejected + 3, 3)],
-        rejected,
-        undated: 12,
-        settings: ShardSettings::default(),
-    }
+        superseded: 0,
+        bytes: 1 << 20,
+        sha256: "ef".repeat(32),
+    };
+    let inputs = vec![input("robotics.jsonl.gz", rows + rejected + 3, 3)];
+    Manifest::first(vec![shard], inputs, (rejected, 12), ShardSettings::default())
 }
 
 /// A run of `num_topics` topics over a corpus like one of robotics papers.
@@ -269,6 +273,7 @@ pub(super) fn with_topics(num_topics: usize) -> Report {
         findings: Findings { record, topics, timeline, lonely: lonely(&LONERS) },
         manifest: manifest(35_709, 11),
         rejections: Some(rejections.map(|(reason, count)| (reason.to_owned(), count)).to_vec()),
+        changes: None,
         titles,
     }
 }
@@ -328,4 +333,91 @@ pub(super) fn tiny() -> Report {
     report.rejections = None;
     report.titles.clear();
     report
+}
+
+/// A topic of which hardly more is known than its id.
+pub(super) fn topic_of(id: i64) -> Topic {
+    let mut topic = report().findings.topics.swap_remove(0);
+    (topic.topic_id, topic.name) = (id, format!("topic {id}"));
+    topic
+}
+
+/// The usual run after two others: a topic was born, one merged, calls changed, loners came and left.
+pub(super) fn changes() -> Changes {
+    let now = report().findings;
+    let former = former(&now);
+    let lists = [&former, &now].map(|findings| LonelyList {
+        entries: &findings.lonely,
+        cutoff: findings.record.lonely.cutoff,
+        k: findings.record.lonely.k,
+    });
+    let known = |id: &str| former.lonely.iter().any(|entry| entry.id == id);
+    let mut changes = vec![
+        Change { documents: Some(1_250), ..Change::new(ChangeKind::DocumentsIn) },
+        Change { documents: Some(7), ..Change::new(ChangeKind::DocumentsOut) },
+        event(ChangeKind::Born, 39, &now.topics[39].name),
+        Change {
+            other_topic_id: Some(3),
+            other_name: Some(now.topics[3].name.clone()),
+            share: Some(0.75),
+            ..event(ChangeKind::Merged, 99, "topic 99")
+        },
+    ];
+    changes.extend(compare_topics(&former.topics, &now.topics));
+    changes.extend(compare_lonely(lists[0], lists[1], known, |_| true));
+    let step = |run: &str, topics: &[Topic], changes: Vec<Change>| Step {
+        run: run.into(),
+        generation: 1,
+        rows: 34_466,
+        topics: topics.to_vec(),
+        changes,
+    };
+    let steps = vec![
+        step("run-a", &former.topics, Vec::new()),
+        step("run-b", &former.topics, Vec::new()),
+        step(&now.record.run, &now.topics, changes.clone()),
+    ];
+    Changes { since: "run-b".into(), changes, since_place: 1, steps }
+}
+
+fn event(kind: ChangeKind, topic_id: i64, name: &str) -> Change {
+    Change { topic_id: Some(topic_id), name: Some(name.into()), documents: Some(40), ..Change::new(kind) }
+}
+
+/// What the run before the usual one found.
+fn former(now: &Findings) -> Findings {
+    let mut former = now.clone();
+    former.topics[39] = topic_of(99);
+    let calls = former.topics.iter_mut().filter(|topic| matches!(topic.status, Status::Fading | Status::Emerging));
+    for topic in calls.take(4) {
+        topic.status = Status::Steady;
+        (topic.fade, topic.fade_low, topic.fade_high) = (Some(0.9), Some(0.6), Some(1.0));
+    }
+    former.lonely[0].id = "conf/company".into();
+    former.lonely[1].id = "conf/other".into();
+    former
+}
+
+/// The two runs that the changes are between.
+pub(super) fn ends(changes: &Changes) -> (End, End) {
+    let now = report().findings;
+    let former = former(&now);
+    let end = |findings: Findings, step: &Step| End {
+        record: findings.record,
+        topics: step.topics.clone(),
+        lonely: findings.lonely,
+    };
+    (end(former, &changes.steps[1]), end(now, &changes.steps[2]))
+}
+
+/// The same with texts that would do harm if they were obeyed.
+pub(super) fn hostile_changes() -> Changes {
+    let mut changes = changes();
+    let texts = changes
+        .changes
+        .iter_mut()
+        .flat_map(|change| [&mut change.name, &mut change.other_name, &mut change.title, &mut change.document_id]);
+    let texts = texts.filter(|text| text.is_some());
+    texts.zip(HOSTILE.iter().cycle()).for_each(|(text, hostile)| *text = Some((*hostile).to_owned()));
+    changes
 }

@@ -4,6 +4,7 @@
 //! a run was made shows (but in [`timings`], which draw just that), and text from the corpus is shown, never obeyed ([`visible`]). Reading findings from a store
 //! and writing the page there are left to the caller.
 
+mod changes;
 mod figures;
 #[cfg(test)]
 mod fixture;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strata_shared::findings::{Findings, Status, Topic};
 use strata_shared::manifest::Manifest;
 
+pub use changes::{Changes, End, Step, compose, history, json as changes_json, terminal as changes_terminal};
 pub use json::json;
 pub use page::html;
 pub use tally::{Tally, TallyError};
@@ -40,6 +42,8 @@ pub struct Report {
     pub manifest: Manifest,
     /// Refused lines by reason, from [`Tally`]; `None` where their list could not be read.
     pub rejections: Option<Vec<(String, u64)>>,
+    /// What changed since the run before; `None` where that was not read, or there is none.
+    pub changes: Option<Changes>,
     /// Titles by id, of [`representative_ids`] as far as they could be read; may be empty.
     pub titles: BTreeMap<String, String>,
 }

@@ -12,7 +12,7 @@ const OTHER_REASONS: &str = "other reasons";
 
 /// An entry of the list is not one.
 #[derive(Debug, thiserror::Error)]
-#[error("raw/rejected.jsonl: line {line} is not a refused line with its reason (edited by hand?)")]
+#[error("the list of refused lines: line {line} is not a refused line with its reason (edited by hand?)")]
 pub struct TallyError {
     /// The line's number, from 1.
     line: u64,

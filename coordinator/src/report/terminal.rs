@@ -12,7 +12,7 @@ use super::text_table::{Cell, Column, Ink, render, shorten, wrap};
 use super::{Report, visible};
 
 /// Entries of the lists of fading, emerging and lonely.
-const LISTED: usize = 10;
+pub(super) const LISTED: usize = 10;
 /// Topics in brief.
 const BRIEF: usize = 20;
 /// Reasons of refusal in words; the others are summed up.
@@ -40,7 +40,7 @@ pub struct View {
 /// Draws the findings as text, each line at most `view.width` (and 100) columns wide.
 #[must_use]
 pub fn terminal(report: &Report, view: &View) -> String {
-    let width = view.width.clamp(NARROWEST, WIDEST);
+    let width = width(view);
     let sheet = Sheet { report, history: History::new(&report.findings), width, colour: view.colour };
     let sections = [
         sheet.title(),
@@ -56,6 +56,11 @@ pub fn terminal(report: &Report, view: &View) -> String {
     sections.join("\n")
 }
 
+/// The columns that a view has.
+pub(super) fn width(view: &View) -> usize {
+    view.width.clamp(NARROWEST, WIDEST)
+}
+
 /// What all sections draw on.
 struct Sheet<'a> {
     report: &'a Report,
@@ -64,7 +69,8 @@ struct Sheet<'a> {
     colour: bool,
 }
 
-fn ink(status: Status) -> Ink {
+/// The ink of a status.
+pub(super) fn ink(status: Status) -> Ink {
     match status {
         Status::Extinct | Status::Fading => Ink::Warm,
         Status::Rising | Status::Emerging => Ink::Cool,
@@ -73,7 +79,7 @@ fn ink(status: Status) -> Ink {
 }
 
 /// Draws shares as eight heights of blocks; a period without a document is a gap.
-fn sparkline(shares: &[Option<f64>]) -> String {
+pub(super) fn sparkline(shares: &[Option<f64>]) -> String {
     const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let highest = shares.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
     let block = |share: f64| HEIGHTS[((share / highest * 8.0).ceil() as usize).clamp(1, 8) - 1];

@@ -1,7 +1,8 @@
-//! Lines in order → documents without duplicates, refusals, and counts that add up.
+//! Lines in order → documents without duplicates, refusals, and counts that add up; of a corpus that is there, only the
+//! documents that are new or changed go on.
 //!
 //! Invariant: `lines = rows + rejected + blank`, for each input and for all; of documents with the same id the first
-//! stays. What comes out is a function of the lines alone, however they were cut into batches.
+//! stays. What comes out is a function of the lines and the corpus alone, however they were cut into batches.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,7 +12,10 @@ use strata_shared::manifest::{InputEntry, Rejection};
 use super::bits::Bits;
 use super::document::{Candidate, Line, Refusal};
 use super::error::ShardError;
+use super::known::{KnownDocuments, Standing};
 use super::reason::{Reason, cut};
+use super::reuse::Changes;
+use super::salvage::salvage_id;
 use super::seen::SeenIds;
 use super::spool::{Spool, Spooled, scratch_error};
 use super::write::ShardSender;
@@ -25,8 +29,20 @@ pub struct Tally {
     pub rejected: u64,
     /// Refused lines by reason.
     pub reasons: BTreeMap<Reason, u64>,
+    /// Documents among those that the corpus has as they are.
+    pub unchanged: u64,
+    /// Documents that the corpus has otherwise.
+    pub changed: u64,
+    /// Documents that the corpus does not have.
+    pub new: u64,
+    /// Changed and new documents that are again what they were before an earlier update.
+    pub reverted: u64,
+    /// When the newest document was created, in microseconds since 1970 in UTC.
+    pub newest: Option<i64>,
     /// Documents without a date.
     pub undated: u64,
+    /// Changed and new documents without a date.
+    pub written_undated: u64,
     /// Documents, among those, with a date that could not be read.
     pub unreadable_dates: u64,
     /// Where the first of those is, for messages: `input:line`.
@@ -37,6 +53,8 @@ pub struct Tally {
     pub textless: u64,
     /// The first refusal, for messages: `input:line: reason`.
     pub first_refusal: Option<String>,
+    /// Refused lines whose document cannot be told.
+    pub unreadable: u64,
 }
 
 /// All that the lines of the inputs became, besides the shards.
@@ -45,8 +63,12 @@ pub(super) struct Assembled {
     pub(super) tally: Tally,
     pub(super) inputs: Vec<InputEntry>,
     pub(super) rejected: Spooled,
-    /// Whether each line that is not blank became a document.
-    pub(super) accepted: Bits,
+    /// Whether each line that is not blank became a row of a shard.
+    pub(super) written: Bits,
+    /// The corpus that there was.
+    pub(super) known: KnownDocuments,
+    /// Changed documents, to be compared with what they were.
+    pub(super) changes: Changes,
 }
 
 /// Takes lines in order.
@@ -54,21 +76,28 @@ pub(super) struct Assembled {
 pub(super) struct Assembly {
     shards: Option<ShardSender>,
     rejected: Spool,
-    accepted: Bits,
+    written: Bits,
+    known: KnownDocuments,
+    changes: Changes,
+    /// Ids that the corpus does not know.
     seen: SeenIds,
+    id_field: String,
     tally: Tally,
     inputs: Vec<InputEntry>,
     current: InputEntry,
 }
 
 impl Assembly {
-    /// Begins a corpus whose documents go to `shards`, or nowhere if those are there already.
-    pub(super) fn new(shards: Option<ShardSender>) -> Self {
+    /// Begins with the corpus that there is; documents that are new or changed go to `shards`, or nowhere.
+    pub(super) fn new(known: KnownDocuments, id_field: &str, shards: Option<ShardSender>) -> Self {
         Self {
             shards,
             rejected: Spool::new(),
-            accepted: Bits::default(),
+            written: Bits::default(),
+            known,
+            changes: Changes::default(),
             seen: SeenIds::new(),
+            id_field: id_field.to_owned(),
             tally: Tally::default(),
             inputs: Vec::new(),
             current: unread(String::new()),
@@ -102,18 +131,45 @@ impl Assembly {
                 self.current.blank += 1;
                 Ok(())
             }
-            Line::Refused(refusal) => self.refuse(refusal),
-            Line::Document(candidate) if self.seen.insert(candidate.id_hash) => self.accept(candidate),
-            Line::Document(candidate) => {
-                let (id, reason) = (Some(candidate.document.id), Reason::DuplicateId);
-                self.refuse(Refusal { reason, id, text: text() })
+            Line::Refused(refusal) => {
+                self.name(&refusal);
+                self.refuse(refusal)
             }
+            Line::Document(candidate) => match self.known.meet(&candidate.id_hash, candidate.content) {
+                Standing::New if self.seen.insert(candidate.id_hash) => {
+                    self.tally.new += 1;
+                    self.write(candidate)
+                }
+                Standing::Changed(row) => {
+                    self.tally.changed += 1;
+                    self.changes.push(row, &candidate.document)?;
+                    self.write(candidate)
+                }
+                Standing::Unchanged => {
+                    self.tally.unchanged += 1;
+                    self.count(&candidate);
+                    self.written.push(false);
+                    Ok(())
+                }
+                Standing::New | Standing::Repeated => {
+                    let (id, reason) = (Some(candidate.document.id), Reason::DuplicateId);
+                    self.refuse(Refusal { reason, id, text: text() })
+                }
+            },
         }
     }
 
-    fn accept(&mut self, candidate: Candidate) -> Result<(), ShardError> {
-        self.accepted.push(true);
+    fn write(&mut self, candidate: Candidate) -> Result<(), ShardError> {
+        self.count(&candidate);
+        self.written.push(true);
+        self.tally.written_undated += u64::from(candidate.document.created.is_none());
+        self.tally.reverted += u64::from(self.known.was_superseded(candidate.content));
+        self.shards.as_mut().map_or(Ok(()), |shards| shards.push(candidate.document))
+    }
+
+    fn count(&mut self, candidate: &Candidate) {
         self.tally.rows += 1;
+        self.tally.newest = self.tally.newest.max(candidate.document.created);
         self.tally.undated += u64::from(candidate.document.created.is_none());
         self.tally.untitled += u64::from(candidate.document.title.is_empty());
         self.tally.textless += u64::from(candidate.document.abstract_text.is_empty());
@@ -122,12 +178,20 @@ impl Assembly {
             let (input, line) = (&self.current.name, self.current.lines);
             self.tally.first_unreadable_date.get_or_insert_with(|| format!("{input}:{line}"));
         }
-        self.shards.as_mut().map_or(Ok(()), |shards| shards.push(candidate.document))
+    }
+
+    /// Remembers whose line is refused: its document is not gone.
+    fn name(&mut self, refusal: &Refusal) {
+        let hidden = || refusal.reason.hides_id().then(|| salvage_id(&refusal.text, &self.id_field)).flatten();
+        match refusal.id.clone().or_else(hidden) {
+            Some(id) => self.known.name(&id),
+            None => self.tally.unreadable += u64::from(refusal.reason.hides_id()),
+        }
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Result<(), ShardError> {
         let (input, line) = (self.current.name.clone(), self.current.lines);
-        self.accepted.push(false);
+        self.written.push(false);
         self.tally.rejected += 1;
         *self.tally.reasons.entry(refusal.reason).or_default() += 1;
         self.tally.first_refusal.get_or_insert_with(|| format!("{input}:{line}: {}", refusal.reason));
@@ -142,9 +206,10 @@ impl Assembly {
     /// # Errors
     /// [`ShardError::Abandoned`] or [`ShardError::Scratch`].
     pub(super) fn finish(self) -> Result<Assembled, ShardError> {
-        self.shards.map_or(Ok(()), ShardSender::finish)?;
-        let rejected = self.rejected.finish()?;
-        Ok(Assembled { tally: self.tally, inputs: self.inputs, rejected, accepted: self.accepted })
+        let Self { shards, rejected, tally, inputs, written, known, changes, .. } = self;
+        shards.map_or(Ok(()), ShardSender::finish)?;
+        let rejected = rejected.finish()?;
+        Ok(Assembled { tally, inputs, rejected, written, known, changes })
     }
 }
 

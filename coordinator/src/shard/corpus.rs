@@ -1,13 +1,12 @@
-//! Sources → a corpus in the store: raw shards, then refusals; and vectors that come along. The manifest is left to
-//! [`super::settle`].
+//! Sources → what a generation consists of, in the store: raw shards, then refusals; and vectors that come along. The
+//! manifest is left to [`super::settle`].
 //!
 //! Invariant: what an earlier attempt left is overwritten or removed before there is a manifest, and every step can be
 //! repeated.
 
 use std::sync::Arc;
 
-use object_store::path::Path;
-use strata_shared::layout::{self, FORMAT, ModelName};
+use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
@@ -18,12 +17,11 @@ use super::assemble::Assembled;
 use super::bits::Bits;
 use super::error::ShardError;
 use super::input::Input;
-use super::join::{self, CompleteVectors, IdRows, Owners, VectorFile, VectorShards};
-use super::write::{self, ShardSender};
-use super::{Request, ingest};
-
-/// The folder of the raw shards.
-pub(super) const RAW_FOLDER: &str = "raw";
+use super::join::{self, CompleteVectors, Extent, IdRows, Owners, VectorFile, VectorShards};
+use super::known::KnownDocuments;
+use super::spool::Spooled;
+use super::write::{self, ShardSender, Target};
+use super::{Request, ingest, update};
 
 /// The longest line that can be allowed: columns of text are addressed by 31 bits.
 const MAX_LINE_BYTES: usize = 1 << 30;
@@ -80,13 +78,17 @@ impl Sources {
         Arc::new(Progress::start("shard", "bytes", total))
     }
 
-    fn ingest(&self, shards: Option<ShardSender>) -> impl Future<Output = Result<Assembled, ShardError>> + use<> {
+    fn ingest(
+        &self,
+        known: KnownDocuments,
+        shards: Option<ShardSender>,
+    ) -> impl Future<Output = Result<Assembled, ShardError>> + use<> {
         let (sources, progress, runtime) = (self.clone(), self.progress(), Handle::current());
         super::blocking(move || match sources.vectors {
             Some((vectors, _)) if sources.inputs.is_empty() => {
-                ingest::ingest_ids(&vectors, &sources.settings, shards, &progress, &runtime)
+                ingest::ingest_ids(&vectors, &sources.settings, (known, shards), &progress, &runtime)
             }
-            _ => ingest::ingest(sources.inputs, &sources.settings, shards, &progress, &runtime),
+            _ => ingest::ingest(sources.inputs, &sources.settings, (known, shards), &progress, &runtime),
         })
     }
 }
@@ -108,18 +110,34 @@ fn check(request: &Request) -> Result<(), ShardError> {
     Ok(())
 }
 
-/// Writes the raw shards.
+/// Writes documents that `known` has not as they are into raw shards, as `target` says.
 ///
 /// # Errors
 /// [`ShardError::NoRow`], and those of reading and writing.
-pub(super) async fn make_shards(sources: &Sources, store: &Store) -> Result<(Assembled, Vec<ShardEntry>), ShardError> {
-    let (sender, jobs) = ShardSender::new(sources.settings.rows_per_shard);
-    match tokio::join!(sources.ingest(Some(sender)), write::write_shards(store, jobs)) {
+pub(super) async fn make_shards(
+    sources: &Sources,
+    store: &Store,
+    known: KnownDocuments,
+    target: Target<'_>,
+) -> Result<(Assembled, Vec<ShardEntry>), ShardError> {
+    let (sender, jobs) = ShardSender::new(sources.settings.rows_per_shard, target.first_shard);
+    match tokio::join!(sources.ingest(known, Some(sender)), write::write_shards(store, jobs, target)) {
         // A shard is abandoned because its sender failed, and the other way round.
         (Err(ShardError::Abandoned) | Ok(_), Err(error)) | (Err(error), _) => Err(error),
-        (Ok(assembled), Ok(_)) if assembled.tally.rows == 0 => Err(no_row(sources, &assembled)),
-        (Ok(assembled), Ok(shards)) => Ok((assembled, shards)),
+        (Ok(assembled), Ok(shards)) => expect_row(sources, assembled).map(|assembled| (assembled, shards)),
     }
+}
+
+/// Reads all lines against what is `known`, and writes nothing.
+///
+/// # Errors
+/// [`ShardError::NoRow`], and those of reading.
+pub(super) async fn sift(sources: &Sources, known: KnownDocuments) -> Result<Assembled, ShardError> {
+    expect_row(sources, sources.ingest(known, None).await?)
+}
+
+fn expect_row(sources: &Sources, assembled: Assembled) -> Result<Assembled, ShardError> {
+    if assembled.tally.rows == 0 { Err(no_row(sources, &assembled)) } else { Ok(assembled) }
 }
 
 fn no_row(sources: &Sources, assembled: &Assembled) -> ShardError {
@@ -129,69 +147,61 @@ fn no_row(sources: &Sources, assembled: &Assembled) -> ShardError {
     ShardError::NoRow { inputs: inputs.join(", "), lines, first }
 }
 
-/// Writes refusals, removes what a killed attempt left, and returns the manifest that is still to be written.
+/// Writes the refusals of the snapshot of this generation, and removes raw shards from `next_shard` on, which an attempt on
+/// other inputs may have left.
 ///
 /// # Errors
 /// The store's.
 pub(super) async fn finish(
-    assembled: Assembled,
-    shards: Vec<ShardEntry>,
-    sources: &Sources,
+    rejected: Spooled,
+    generation: u64,
+    next_shard: usize,
     store: &Store,
-) -> Result<Manifest, ShardError> {
-    assembled.rejected.put(store, &layout::rejected()).await?;
-    remove_stale(shards.len(), store).await?;
-    Ok(Manifest {
-        format: FORMAT,
-        rows: assembled.tally.rows,
-        shards,
-        inputs: assembled.inputs,
-        rejected: assembled.tally.rejected,
-        undated: assembled.tally.undated,
-        settings: sources.settings.clone(),
-    })
+) -> Result<(), ShardError> {
+    rejected.put(store, &layout::rejected_of(generation)).await?;
+    remove_shards(next_shard, store).await
 }
 
-/// Removes raw shards beyond the last one, which an attempt on other inputs may have left.
+/// Removes raw shards whose number is `first` or higher.
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn remove_stale(num_shards: usize, store: &Store) -> Result<(), ShardError> {
-    for object in store.list(&Path::from(RAW_FOLDER)).await? {
-        if layout::shard_index(&object.location).is_some_and(|index| index >= num_shards) {
+pub(super) async fn remove_shards(first: usize, store: &Store) -> Result<(), ShardError> {
+    for object in store.list(&layout::raw()).await? {
+        if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
             store.delete(&object.location).await?;
         }
     }
     Ok(())
 }
 
-/// Adds the vectors of `sources` to a corpus that is there; tells whether any were missing.
+/// Adds the vectors of `sources` to a corpus that is there, made of the same snapshot; tells whether any were missing.
 ///
 /// The file is read even where none are: under the same name it may hold others.
 ///
 /// # Errors
 /// Those of [`complete_vectors`] and of [`NamedVectors::write`].
-pub(super) async fn add_vectors(sources: &Sources, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
-    match complete_vectors(sources, store, shards, None).await {
-        Ok(Some(vectors)) => vectors.write(store, shards).await,
+pub(super) async fn add_vectors(sources: &Sources, store: &Store, manifest: &Manifest) -> Result<bool, ShardError> {
+    match complete_vectors(sources, store, manifest, None).await {
+        Ok(Some(vectors)) => vectors.write(store).await,
         Ok(None) => Ok(false),
         // Vectors by row cannot be compared without the lines; where all are there, nothing is to be done.
-        Err(ShardError::StdinTwice) if are_present(sources, store, shards).await? => Ok(false),
+        Err(ShardError::StdinTwice) if are_present(sources, store, manifest).await? => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-async fn are_present(sources: &Sources, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
-    match &sources.vectors {
-        Some((_, model)) => VectorShards { store, model, shards }.are_present().await,
-        None => Ok(true),
-    }
+async fn are_present(sources: &Sources, store: &Store, manifest: &Manifest) -> Result<bool, ShardError> {
+    let Some((_, model)) = &sources.vectors else { return Ok(true) };
+    let shards: Vec<ShardEntry> = manifest.own_shards().cloned().collect();
+    VectorShards { store, model, shards: &shards }.are_present().await
 }
 
-/// Vectors for every document, under their name, on scratch disk.
+/// Vectors for every document of some shards, under their name, on scratch disk.
 pub(super) struct NamedVectors {
     vectors: CompleteVectors,
     model: ModelName,
+    shards: Vec<ShardEntry>,
 }
 
 impl NamedVectors {
@@ -199,39 +209,51 @@ impl NamedVectors {
     ///
     /// # Errors
     /// [`ShardError::OtherVectors`], [`ShardError::Disturbed`] and the store's.
-    pub(super) async fn write(&self, store: &Store, shards: &[ShardEntry]) -> Result<bool, ShardError> {
-        VectorShards { store, model: &self.model, shards }.write(&self.vectors).await
+    pub(super) async fn write(&self, store: &Store) -> Result<bool, ShardError> {
+        VectorShards { store, model: &self.model, shards: &self.shards }.write(&self.vectors).await
     }
 }
 
-/// Reads the vectors of `sources`, if there are any, into the order of the documents in `shards`.
+/// Reads the vectors of `sources`, if there are any, into the order of the documents in the shards of `manifest` that were
+/// made of its snapshot; and, where they come with ids, of those that lack their vectors otherwise, as far as it has them.
 ///
-/// `lines` says which lines became documents; where it is not known and matters, the inputs are read again.
+/// `written` says which lines became documents of those shards; where it is not known and matters, the inputs are read again.
 ///
 /// # Errors
 /// [`ShardError::Vectors`] for vectors that do not fit the documents, and those of reading.
 pub(super) async fn complete_vectors(
     sources: &Sources,
     store: &Store,
-    shards: &[ShardEntry],
-    lines: Option<Bits>,
+    manifest: &Manifest,
+    written: Option<Bits>,
 ) -> Result<Option<NamedVectors>, ShardError> {
     let Some((input, model)) = sources.vectors.clone() else { return Ok(None) };
+    let mut shards: Vec<ShardEntry> = manifest.own_shards().cloned().collect();
+    let required = shards.iter().map(|shard| shard.rows).sum();
     let (opened, settings, runtime) = (input.clone(), sources.settings.clone(), Handle::current());
     let file = super::blocking(move || VectorFile::open(&opened, &settings.id_field, &runtime)).await?;
-    let owners = match lines {
-        _ if !sources.inputs.is_empty() && !file.is_npy() => Owners::Ids(IdRows::read(store, shards).await?),
-        Some(lines) => Owners::Lines(lines),
-        None => {
-            sources.check_again()?;
-            Owners::Lines(sources.ingest(None).await?.accepted)
-        }
+    let owners = if !sources.inputs.is_empty() && !file.is_npy() {
+        shards.extend(join::without_vectors(store, &model, manifest).await?);
+        Owners::Ids(IdRows::read(store, &shards).await?)
+    } else if let Some(written) = written {
+        Owners::Lines(written)
+    } else {
+        sources.check_again()?;
+        let known = update::known_before(store, manifest).await?;
+        Owners::Lines(sources.ingest(known, None).await?.written)
     };
-    let num_documents = shards.iter().map(|shard| shard.rows).sum();
+    if shards.is_empty() {
+        return Ok(None);
+    }
+    let num_documents = Extent { all: shards.iter().map(|shard| shard.rows).sum(), required };
     match super::blocking(move || join::place(file, &owners, num_documents)).await? {
-        Ok(vectors) => Ok(Some(NamedVectors { vectors, model })),
+        Ok(vectors) => {
+            let named = NamedVectors { vectors, model, shards };
+            join::expect_dim(store, manifest, &named.model, &named.vectors, input.given()).await?;
+            Ok(Some(named))
+        }
         Err(row) => {
-            let id = join::id_of(store, shards, row).await?;
+            let id = join::id_of(store, &shards, row).await?;
             let reason = format!("has no vector for the document with id {id:?}, expected one for each");
             Err(ShardError::Vectors { file: input.given().to_owned(), reason })
         }

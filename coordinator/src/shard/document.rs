@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use strata_shared::documents::Document;
 use strata_shared::settings::ShardSettings;
 
+use super::content::{self, ContentHash};
 use super::dates;
 use super::fields;
 use super::reason::{Reason, cut};
@@ -35,8 +36,18 @@ pub(super) struct Candidate {
     pub(super) document: Document,
     /// The hash of its id.
     pub(super) id_hash: IdHash,
+    /// The hash of all its fields.
+    pub(super) content: ContentHash,
     /// A date is given and cannot be read.
     pub(super) unreadable_date: bool,
+}
+
+impl Candidate {
+    /// Hashes a document, which is done on many threads before lines are taken in order.
+    fn new(document: Document, unreadable_date: bool) -> Self {
+        let (id_hash, content) = (seen::hash(&document.id), content::of(&document));
+        Self { document, id_hash, content, unreadable_date }
+    }
 }
 
 /// A line that is no document.
@@ -143,7 +154,7 @@ pub(super) fn read_id(id: Option<&str>) -> Line {
         Some(id) if is_blank(id) => refused(Reason::EmptyId),
         Some(id) => {
             let document = Document { id: id.to_owned(), ..Document::default() };
-            Line::Document(Candidate { document, id_hash: seen::hash(id), unreadable_date: false })
+            Line::Document(Candidate::new(document, false))
         }
     }
 }
@@ -161,10 +172,9 @@ pub(super) fn judge(record: Record<'_>) -> Result<Candidate, (Reason, Option<Str
     if title.is_empty() && abstract_text.is_empty() {
         return Err((Reason::NoContent, Some(id)));
     }
-    let id_hash = seen::hash(&id);
     let unreadable_date = record.date == Date::Unreadable;
     let document = Document { id, title, abstract_text, categories: record.categories, created: record.date.known() };
-    Ok(Candidate { document, id_hash, unreadable_date })
+    Ok(Candidate::new(document, unreadable_date))
 }
 
 fn string(value: &Value<'_>) -> Option<String> {

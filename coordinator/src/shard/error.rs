@@ -8,6 +8,8 @@ use strata_shared::manifest::ManifestError;
 use strata_shared::store::StoreError;
 use strata_shared::table::TableError;
 
+use super::change::MaxChange;
+
 /// Why inputs did not become shards.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
@@ -112,15 +114,60 @@ pub enum ShardError {
         /// What the first refused line was refused for, if there was one.
         first: String,
     },
-    /// The store holds another corpus.
-    #[error(
-        "store {store}: holds a corpus already, and {difference}; shard into a new store, or give the same inputs again"
-    )]
-    OtherCorpus {
+    /// The lines of the store's corpus became documents in another way.
+    #[error("store {store}: holds a corpus already, and {difference}; give the same flags, or shard into a new store")]
+    OtherSettings {
         /// The store's URL.
         store: String,
         /// What differs.
         difference: String,
+    },
+    /// Another command made the same generation of other inputs.
+    #[error("store {store}: another command made generation {generation} meanwhile; give this one again after it")]
+    Overtaken {
+        /// The store's URL.
+        store: String,
+        /// The number of the generation.
+        generation: u64,
+    },
+    /// A part of the corpus is gone or damaged.
+    #[error(
+        "store {store}: {key} is missing, or another than the corpus lists; restore it, give the inputs of the newest \
+         generation again, or shard into a new store"
+    )]
+    Lost {
+        /// The store's URL.
+        store: String,
+        /// The first such object.
+        key: object_store::path::Path,
+    },
+    /// The snapshot would change more than is allowed.
+    #[error(
+        "the snapshot changes {changed} and removes {gone} of {rows} documents, {allowed} are allowed; look at it with --plan, \
+         and allow it by --max-change {needed}"
+    )]
+    TooMuch {
+        /// Documents that it changes.
+        changed: u64,
+        /// Documents that it removes.
+        gone: u64,
+        /// Documents of the corpus.
+        rows: u64,
+        /// How much is allowed.
+        allowed: MaxChange,
+        /// What would allow it.
+        needed: MaxChange,
+    },
+    /// The snapshot of a whole archive ends before the corpus does.
+    #[error(
+        "the snapshot's newest document is of {snapshot}, the corpus has one of {corpus}: as a whole archive it is older than \
+         the store; leave out --complete, or allow it by --allow-older"
+    )]
+    Older {
+        /// The day of the snapshot's newest document.
+        snapshot: String,
+        /// The day of the corpus's.
+        corpus: String,
     },
     /// Raw shards changed while they were in use.
     #[error(
@@ -169,14 +216,21 @@ impl Classify for ShardError {
             | Self::Open { .. }
             | Self::Directory { .. }
             | Self::Absent { .. }
-            | Self::OtherCorpus { .. }
+            | Self::OtherSettings { .. }
+            | Self::TooMuch { .. }
+            | Self::Older { .. }
             | Self::OtherVectors { .. } => Exit::Configuration,
-            Self::Read { .. } | Self::Scratch { .. } | Self::Abandoned | Self::Disturbed { .. } => Exit::Retry,
+            Self::Read { .. }
+            | Self::Scratch { .. }
+            | Self::Abandoned
+            | Self::Overtaken { .. }
+            | Self::Disturbed { .. } => Exit::Retry,
             Self::Truncated { .. }
             | Self::Damaged { .. }
             | Self::Parquet { .. }
             | Self::Column { .. }
             | Self::NoRow { .. }
+            | Self::Lost { .. }
             | Self::Vectors { .. } => Exit::Data,
         }
     }

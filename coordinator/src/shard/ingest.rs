@@ -16,6 +16,7 @@ use super::document::{Line, Refusal, read_id, read_line};
 use super::error::ShardError;
 use super::input::{Content, Input};
 use super::join::VectorFile;
+use super::known::KnownDocuments;
 use super::lines::{LineBatch, Lines, RawLine};
 use super::reason::{Reason, cut};
 use super::rows::{RowBatch, Rows};
@@ -33,14 +34,15 @@ enum Read {
     End { sha256: String },
 }
 
-/// Reads all inputs and sends their documents to `shards`, if those are to be made; blocks.
+/// Reads all inputs and sends those of their documents to `shards`, if those are to be made, that `known` has not as they are;
+/// blocks.
 ///
 /// # Errors
 /// [`ShardError`] for an input that cannot be read to its end, or shards that are no longer written.
 pub(super) fn ingest(
     inputs: Vec<Input>,
     settings: &ShardSettings,
-    shards: Option<ShardSender>,
+    (known, shards): (KnownDocuments, Option<ShardSender>),
     progress: &Arc<Progress>,
     runtime: &Handle,
 ) -> Result<Assembled, ShardError> {
@@ -49,7 +51,7 @@ pub(super) fn ingest(
     let (reader_settings, reader_progress, runtime) = (settings.clone(), Arc::clone(progress), runtime.clone());
     // Not a scoped thread: after an error nobody should wait for a read from standard input to return.
     let reader = std::thread::spawn(move || read_all(&inputs, &reader_settings, &reader_progress, &runtime, &sender));
-    let mut assembly = Assembly::new(shards);
+    let mut assembly = Assembly::new(known, &settings.id_field, shards);
     take_all(&receiver, settings, &mut assembly)?;
     match reader.join() {
         Ok(read) => read?,
@@ -65,11 +67,11 @@ pub(super) fn ingest(
 pub(super) fn ingest_ids(
     input: &Input,
     settings: &ShardSettings,
-    shards: Option<ShardSender>,
+    (known, shards): (KnownDocuments, Option<ShardSender>),
     progress: &Arc<Progress>,
     runtime: &Handle,
 ) -> Result<Assembled, ShardError> {
-    let mut assembly = Assembly::new(shards);
+    let mut assembly = Assembly::new(known, &settings.id_field, shards);
     assembly.begin_input(input.name());
     let sha256 = input.open(runtime, Arc::clone(progress))?.sha256()?;
     let file = VectorFile::open(input, &settings.id_field, runtime)?;

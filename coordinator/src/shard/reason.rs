@@ -32,6 +32,13 @@ pub enum Reason {
     NoContent,
 }
 
+impl Reason {
+    /// Tells whether such a line may be a document's whose id could not be read.
+    pub(super) const fn hides_id(self) -> bool {
+        matches!(self, Self::TooLong | Self::NotUtf8 | Self::NotJson)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

@@ -9,13 +9,14 @@ use object_store::path::Path as Key;
 use proptest::prelude::*;
 use strata_shared::documents::Documents;
 use strata_shared::exit::{Classify, Exit};
+use strata_shared::generations;
 use strata_shared::layout;
 use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
 
 use super::corpus::Sources;
-use super::{Outcome, Reason, Request, ShardError, VectorsRequest, begin, run, settle};
+use super::{Outcome, Reason, Request, ShardError, Terms, VectorsRequest, begin, run, settle};
 
 /// A folder for inputs, a store in memory, and a way to shard the one into the other.
 pub(super) struct Bench {
@@ -23,12 +24,14 @@ pub(super) struct Bench {
     pub(super) store: Store,
     pub(super) settings: ShardSettings,
     pub(super) vectors: Option<VectorsRequest>,
+    pub(super) terms: Terms,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, store: memory_store(), settings: ShardSettings::default(), vectors: None }
+        let (settings, terms) = (ShardSettings::default(), Terms::default());
+        Self { folder, store: memory_store(), settings, vectors: None, terms }
     }
 
     pub(super) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -37,10 +40,13 @@ impl Bench {
         path
     }
 
+    fn request(&self, inputs: Vec<String>) -> Request {
+        Request { inputs, settings: self.settings.clone(), vectors: self.vectors.clone(), terms: self.terms }
+    }
+
     pub(super) fn shard(&self, inputs: &[&Path]) -> Result<Outcome, ShardError> {
         let inputs = inputs.iter().map(|path| path.display().to_string()).collect();
-        let request = Request { inputs, settings: self.settings.clone(), vectors: self.vectors.clone() };
-        runtime().block_on(run(request, &self.store))
+        runtime().block_on(run(self.request(inputs), &self.store))
     }
 
     pub(super) fn documents(&self) -> Vec<Documents> {
@@ -150,7 +156,7 @@ fn a_compressed_file_that_breaks_off_anywhere_is_an_error_and_leaves_no_manifest
             assert!(matches!(error, ShardError::Truncated { .. }), "{name} cut at {end}: {error}");
             assert_eq!(error.exit(), Exit::Data);
         }
-        assert_eq!(runtime().block_on(bench.store.get_if_present(&layout::manifest())).unwrap(), None);
+        assert_eq!(runtime().block_on(generations::newest_if_present(&bench.store)).unwrap(), None);
         assert!(bench.shard(&[&bench.file(name, &whole)]).is_ok());
     }
 }
@@ -346,7 +352,7 @@ fn duplicates_are_found_across_inputs_and_the_first_stays() {
 }
 
 #[test]
-fn the_same_inputs_again_do_nothing_and_others_are_refused() {
+fn the_same_inputs_again_do_nothing_and_other_settings_are_refused() {
     let mut bench = Bench::new();
     let input = bench.file("a.jsonl", &corpus(30));
     let manifest = bench.shard(&[&input]).unwrap().manifest;
@@ -355,13 +361,9 @@ fn the_same_inputs_again_do_nothing_and_others_are_refused() {
     let again = bench.shard(&[&elsewhere]).unwrap();
     assert!(again.already_done && again.manifest == manifest && bench.objects() == objects);
 
-    let other = bench.file("c.jsonl", &corpus(31));
-    for inputs in [vec![&*other], vec![&*input, &*other]] {
-        let error = bench.shard(&inputs).expect_err("other inputs");
-        assert!(matches!(error, ShardError::OtherCorpus { .. }) && error.exit() == Exit::Configuration, "{error}");
-    }
     bench.settings.rows_per_shard = 7;
     let error = bench.shard(&[&input]).expect_err("other settings");
+    assert!(matches!(error, ShardError::OtherSettings { .. }) && error.exit() == Exit::Configuration, "{error}");
     assert!(error.to_string().contains("its --rows-per-shard is 10000, not 7"), "{error}");
     assert_eq!(bench.objects(), objects);
 }
@@ -386,8 +388,8 @@ fn what_a_killed_attempt_left_does_not_matter() {
 /// Shards `input` as a command does that found no corpus in the store.
 fn shard_meanwhile(bench: &Bench, input: &Path) -> Result<Outcome, ShardError> {
     let inputs = vec![input.display().to_string()];
-    let request = Request { inputs, settings: bench.settings.clone(), vectors: None };
-    runtime().block_on(async { begin(&Sources::find(&request).await?, &bench.store, false).await })
+    let request = bench.request(inputs);
+    runtime().block_on(async { begin(&Sources::find(&request).await?, &bench.store, None).await })
 }
 
 #[test]
@@ -400,7 +402,7 @@ fn of_two_commands_at_once_the_first_keeps_the_store_and_what_the_other_wrote_go
     // The last shard of the first corpus, then others, and more of them.
     let other = bench.file("b.jsonl", &(20..25).chain(100..135).map(line).collect::<String>().into_bytes());
     let error = shard_meanwhile(&bench, &other).expect_err("too late");
-    assert!(matches!(error, ShardError::OtherCorpus { .. }) && error.exit() == Exit::Configuration, "{error}");
+    assert!(matches!(error, ShardError::Overtaken { .. }) && error.exit() == Exit::Retry, "{error}");
     for (key, bytes) in bench.objects() {
         assert!(objects.contains(&(key.clone(), bytes)), "{key}: is the other command's");
     }
@@ -423,9 +425,9 @@ fn a_corpus_whose_shards_were_overwritten_before_its_manifest_is_not_called_done
     let bench = Bench::new();
     let manifest = bench.shard(&[&bench.file("a.jsonl", &corpus(5))]).unwrap().manifest;
     runtime().block_on(async {
-        bench.store.delete(&layout::manifest()).await.unwrap();
+        bench.store.delete(&layout::generation(1)).await.unwrap();
         bench.store.put(&layout::raw_shard(0), "another's").await.unwrap();
-        let error = settle::begin(&bench.store, manifest).await.expect_err("overwritten");
+        let error = settle::create(&bench.store, manifest).await.expect_err("overwritten");
         assert!(matches!(error, ShardError::Disturbed { .. }) && error.exit() == Exit::Retry, "{error}");
     });
 }
@@ -481,7 +483,7 @@ proptest! {
             prop_assert_eq!(manifest.lines(), manifest.rows + manifest.rejected + blank(&manifest));
             prop_assert_eq!(bench.rejections().len() as u64, manifest.rejected);
             prop_assert_eq!(bench.documents().iter().map(Documents::len).sum::<usize>() as u64, manifest.rows);
-            objects.push(bench.objects().into_iter().filter(|(key, _)| key != "raw/manifest.json").collect::<Vec<_>>());
+            objects.push(bench.objects().into_iter().filter(|(key, _)| Path::new(key).extension() != Some("json".as_ref())).collect::<Vec<_>>());
         }
         prop_assert_eq!(&objects[0], &objects[1]);
     }

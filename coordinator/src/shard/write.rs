@@ -11,7 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use strata_shared::documents::{self, Document, Documents};
 use strata_shared::layout;
-use strata_shared::manifest::ShardEntry;
+use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::store::Store;
 use strata_shared::table;
 use tokio::sync::mpsc;
@@ -39,7 +39,7 @@ struct Piece {
 /// A shard whose pieces are still to come.
 #[derive(Debug)]
 pub(super) struct ShardJob {
-    index: usize,
+    number: usize,
     pieces: Receiver<Piece>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct ShardJob {
 pub(super) struct ShardSender {
     jobs: mpsc::Sender<ShardJob>,
     open: Option<SyncSender<Piece>>,
-    next_index: usize,
+    next_number: usize,
     rows_per_shard: usize,
     bytes_per_shard: usize,
     rows: usize,
@@ -60,13 +60,13 @@ pub(super) struct ShardSender {
 }
 
 impl ShardSender {
-    /// Returns both ends of the way to the store.
-    pub(super) fn new(rows_per_shard: usize) -> (Self, mpsc::Receiver<ShardJob>) {
+    /// Returns both ends of the way to the store; shards are numbered from `first_shard` on.
+    pub(super) fn new(rows_per_shard: usize, first_shard: usize) -> (Self, mpsc::Receiver<ShardJob>) {
         let (jobs, receiver) = mpsc::channel(1);
         let sender = Self {
             jobs,
             open: None,
-            next_index: 0,
+            next_number: first_shard,
             rows_per_shard,
             bytes_per_shard: SHARD_BYTES,
             rows: 0,
@@ -126,8 +126,8 @@ impl ShardSender {
     fn begin(&mut self) -> Result<SyncSender<Piece>, ShardError> {
         // Nothing waits in between: a piece is taken by an encoder, or its sender waits.
         let (sender, pieces) = sync_channel(0);
-        let job = ShardJob { index: self.next_index, pieces };
-        self.next_index += 1;
+        let job = ShardJob { number: self.next_number, pieces };
+        self.next_number += 1;
         self.jobs.blocking_send(job).map_err(|_| ShardError::Abandoned)?;
         Ok(sender)
     }
@@ -137,23 +137,48 @@ const fn text_bytes(document: &Document) -> usize {
     document.id.len() + document.title.len() + document.abstract_text.len() + document.categories.len()
 }
 
+/// Which shards are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Target<'a> {
+    /// The number of the first.
+    pub(super) first_shard: usize,
+    /// The generation that lists them already, some of which were lost; none of another content may take their place.
+    pub(super) listed_by: Option<&'a Manifest>,
+}
+
+impl Target<'_> {
+    fn allows(&self, made: &ShardEntry) -> bool {
+        let is_listed = |shard: &ShardEntry| (&shard.key, &shard.sha256) == (&made.key, &made.sha256);
+        self.listed_by.is_none_or(|manifest| manifest.shards.iter().any(is_listed))
+    }
+}
+
 /// Encodes and writes shards as they come, and lists them in order.
 ///
 /// # Errors
-/// The store's, or [`ShardError::Scratch`]; the sender learns of it by [`ShardError::Abandoned`].
-pub(super) async fn write_shards(store: &Store, jobs: mpsc::Receiver<ShardJob>) -> Result<Vec<ShardEntry>, ShardError> {
+/// The store's, [`ShardError::Scratch`], or [`ShardError::Lost`] for a shard that cannot be made again as it is listed; the
+/// sender learns of it by [`ShardError::Abandoned`].
+pub(super) async fn write_shards(
+    store: &Store,
+    jobs: mpsc::Receiver<ShardJob>,
+    target: Target<'_>,
+) -> Result<Vec<ShardEntry>, ShardError> {
     let num_encoders = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_ENCODERS);
     stream::unfold(jobs, |mut jobs| async { jobs.recv().await.map(|job| (job, jobs)) })
-        .map(|job| write_shard(store, job))
+        .map(|job| write_shard(store, job, target))
         .buffered(num_encoders)
         .try_collect()
         .await
 }
 
-async fn write_shard(store: &Store, job: ShardJob) -> Result<ShardEntry, ShardError> {
-    let key = layout::raw_shard(job.index);
+async fn write_shard(store: &Store, job: ShardJob, target: Target<'_>) -> Result<ShardEntry, ShardError> {
+    let key = layout::raw_shard(job.number);
     let (rows, spooled) = super::blocking(move || encode(&job.pieces)).await?;
-    let entry = ShardEntry { key: key.to_string(), rows, bytes: spooled.bytes, sha256: spooled.sha256.clone() };
+    let (bytes, sha256) = (spooled.bytes, spooled.sha256.clone());
+    let entry = ShardEntry { key: key.to_string(), rows, superseded: 0, bytes, sha256 };
+    if !target.allows(&entry) {
+        return Err(ShardError::Lost { store: store.url().to_owned(), key });
+    }
     spooled.put(store, &key).await?;
     Ok(entry)
 }
@@ -190,14 +215,14 @@ mod tests {
 
     /// Returns the rows of each shard of documents with this many bytes of text.
     fn cut(rows_per_shard: usize, bytes_per_shard: usize, documents: &[usize]) -> Vec<u64> {
-        let (sender, jobs) = ShardSender::new(rows_per_shard);
+        let (sender, jobs) = ShardSender::new(rows_per_shard, 0);
         let mut sender = ShardSender { bytes_per_shard, ..sender };
         let documents: Vec<Document> =
             documents.iter().map(|&bytes| Document { id: "x".repeat(bytes), ..Document::default() }).collect();
         let sending = std::thread::spawn(move || {
             documents.into_iter().try_for_each(|document| sender.push(document)).and_then(|()| sender.finish())
         });
-        let shards = runtime().block_on(write_shards(&memory_store(), jobs)).unwrap();
+        let shards = runtime().block_on(write_shards(&memory_store(), jobs, Target::default())).unwrap();
         sending.join().unwrap().unwrap();
         shards.iter().map(|shard| shard.rows).collect()
     }

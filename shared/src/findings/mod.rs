@@ -2,6 +2,8 @@
 //!
 //! Invariant: a column here is a column of the contract, under the same name.
 
+mod changes;
+mod comparison;
 mod lonely;
 mod timeline;
 mod topics;
@@ -11,7 +13,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
+use object_store::path::Path;
 
+pub use changes::{Change, ChangeKind};
+pub use comparison::{LonelyList, compare_lonely, compare_topics};
 pub use lonely::LonelyDocument;
 pub use timeline::TimelineEntry;
 pub use topics::{Status, Topic};
@@ -47,6 +52,38 @@ impl Findings {
             lonely: lonely::read(store, &in_run(run, run_file::LONELY)).await?,
         })
     }
+}
+
+/// Reads a topics table.
+///
+/// # Errors
+/// [`TableError`] for a table that is missing or unreadable.
+pub async fn read_topics(store: &Store, key: &Path) -> Result<Vec<Topic>, TableError> {
+    topics::read(store, key).await
+}
+
+/// Reads a lonely table.
+///
+/// # Errors
+/// [`TableError`] for a table that is missing or unreadable.
+pub async fn read_lonely(store: &Store, key: &Path) -> Result<Vec<LonelyDocument>, TableError> {
+    lonely::read(store, key).await
+}
+
+/// Reads a table of changes.
+///
+/// # Errors
+/// [`TableError`] for a table that is missing or unreadable.
+pub async fn read_changes(store: &Store, key: &Path) -> Result<Vec<Change>, TableError> {
+    changes::read(store, key).await
+}
+
+/// Encodes a table of changes.
+///
+/// # Errors
+/// [`TableError::Encode`].
+pub fn encode_changes(changes: &[Change]) -> Result<Vec<u8>, TableError> {
+    changes::encode(changes)
 }
 
 /// Encodes the topics table.
@@ -96,7 +133,6 @@ fn date_of(days: i32) -> Result<NaiveDate, String> {
 mod tests {
     use arrow::array::{BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array};
     use object_store::memory::InMemory;
-    use object_store::path::Path;
 
     use super::*;
 

@@ -121,11 +121,20 @@ pub struct Topic {
     pub fading_rank: Option<i32>,
     /// Its place in the list of emerging topics, from 1; `None` if it is not on it.
     pub emerging_rank: Option<i32>,
+    /// What it is known by from run to run; in tables of format 1 the label stands for it.
+    pub topic_id: i64,
+    /// How much of it was the same topic in the run's predecessor; `None` for a topic that is new, and in a run that
+    /// follows none.
+    pub strength: Option<f64>,
 }
 
-fn schema() -> SchemaRef {
+/// The columns of format 1.
+const FIRST_COLUMNS: usize = 17;
+
+/// The columns of format 1, which every version has.
+fn first_fields() -> Vec<Field> {
     let words = || DataType::List(Arc::new(Field::new("element", DataType::Utf8, false)));
-    Arc::new(Schema::new(vec![
+    vec![
         Field::new("label", DataType::Int32, false),
         Field::new("name", DataType::Utf8, false),
         Field::new("terms", words(), false),
@@ -143,7 +152,14 @@ fn schema() -> SchemaRef {
         Field::new("representative_ids", words(), false),
         Field::new("fading_rank", DataType::Int32, true),
         Field::new("emerging_rank", DataType::Int32, true),
-    ]))
+    ]
+}
+
+fn schema() -> SchemaRef {
+    let mut fields = first_fields();
+    fields.push(Field::new("topic_id", DataType::Int64, false));
+    fields.push(Field::new("strength", DataType::Float64, true));
+    Arc::new(Schema::new(fields))
 }
 
 pub(super) fn encode(topics: &[Topic]) -> Result<Vec<u8>, TableError> {
@@ -172,6 +188,8 @@ pub(super) fn encode(topics: &[Topic]) -> Result<Vec<u8>, TableError> {
         words(|topic| &topic.representative_ids),
         ranks(|topic| topic.fading_rank),
         ranks(|topic| topic.emerging_rank),
+        Arc::new(Int64Array::from_iter_values(topics.iter().map(|topic| topic.topic_id))),
+        floats(|topic| topic.strength),
     ];
     encode_columns(&schema(), columns)
 }
@@ -187,7 +205,9 @@ fn lists<'a>(rows: impl Iterator<Item = &'a [String]>) -> ListArray {
 
 pub(super) async fn read(store: &Store, key: &Path) -> Result<Vec<Topic>, TableError> {
     let reader = TableReader::open(store, key).await?;
-    let batch = reader.read(store, &schema()).await?;
+    let has_ids = reader.schema().field_with_name("topic_id").is_ok();
+    let expected = if has_ids { schema() } else { Arc::new(Schema::new(first_fields())) };
+    let batch = reader.read(store, &expected).await?;
     let content = |reason| TableError::Content { key: key.clone(), reason };
     (0..batch.num_rows()).map(|row| topic(&batch, row).map_err(content)).collect()
 }
@@ -210,8 +230,10 @@ fn topic(batch: &RecordBatch, row: usize) -> Result<Topic, String> {
         list.as_string::<i32>().iter().flatten().map(str::to_owned).collect()
     };
     let peak_periods = batch.column(6).as_string::<i32>();
+    let label = batch.column(0).as_primitive::<Int32Type>().value(row);
+    let has_ids = batch.num_columns() > FIRST_COLUMNS;
     Ok(Topic {
-        label: batch.column(0).as_primitive::<Int32Type>().value(row),
+        label,
         name: batch.column(1).as_string::<i32>().value(row).to_owned(),
         terms: words(2),
         size: batch.column(3).as_primitive::<Int64Type>().value(row),
@@ -228,5 +250,7 @@ fn topic(batch: &RecordBatch, row: usize) -> Result<Topic, String> {
         representative_ids: words(14),
         fading_rank: rank(15),
         emerging_rank: rank(16),
+        topic_id: if has_ids { batch.column(17).as_primitive::<Int64Type>().value(row) } else { i64::from(label) },
+        strength: if has_ids { float(18) } else { None },
     })
 }

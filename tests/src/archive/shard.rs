@@ -37,7 +37,7 @@ impl Archive {
         let sha256 = digest::sha256_hex(&raw);
         let vectors = vectors::encode(&documents, &self.vectors(rows), model, &sha256)?;
         let (rows, bytes) = (documents.len() as u64, raw.len() as u64);
-        let entry = ShardEntry { key: layout::raw_shard(index).to_string(), rows, bytes, sha256 };
+        let entry = ShardEntry { key: layout::raw_shard(index).to_string(), rows, superseded: 0, bytes, sha256 };
         Ok(Shard { entry, undated, raw, vectors })
     }
 

@@ -1,4 +1,4 @@
-//! Shards side by side → a store: raw shards and vector shards, then the refusals (none) and the manifest.
+//! Shards side by side → a store: raw shards and vector shards, then the refusals (none) and the first generation.
 //!
 //! Invariant: where there is a manifest, the corpus is whole. Memory holds one shard a thread.
 
@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 use strata_shared::digest;
-use strata_shared::layout::{self, FORMAT, ModelName};
+use strata_shared::generations;
+use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
@@ -36,8 +37,8 @@ impl Archive {
         let undated = written.iter().map(|(_, _, undated)| undated).sum();
         let shards = written.into_iter().map(|(_, entry, _)| entry).collect();
         let manifest = self.manifest(shards, undated);
-        handle.block_on(store.put(&layout::rejected(), Vec::new()))?;
-        handle.block_on(store.put(&layout::manifest(), manifest.encode()))?;
+        handle.block_on(store.put(&layout::rejected_of(manifest.generation), Vec::new()))?;
+        handle.block_on(generations::create(store, &manifest))?;
         Ok(manifest)
     }
 
@@ -94,14 +95,8 @@ impl Archive {
         let mut digests = Sha256::new();
         shards.iter().for_each(|shard| digests.update(&shard.sha256));
         let sha256 = digest::finish(digests);
-        Manifest {
-            format: FORMAT,
-            rows: self.plan.rows,
-            shards,
-            inputs: vec![InputEntry { name: INPUT.into(), lines: self.plan.rows, blank: 0, sha256 }],
-            rejected: 0,
-            undated,
-            settings: ShardSettings { rows_per_shard: self.plan.rows_per_shard, ..ShardSettings::default() },
-        }
+        let inputs = vec![InputEntry { name: INPUT.into(), lines: self.plan.rows, blank: 0, sha256 }];
+        let settings = ShardSettings { rows_per_shard: self.plan.rows_per_shard, ..ShardSettings::default() };
+        Manifest::first(shards, inputs, (0, undated), settings)
     }
 }

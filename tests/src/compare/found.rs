@@ -4,13 +4,16 @@
 
 use std::collections::HashMap;
 
+use arrow::array::Array;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::findings::Findings;
+use strata_shared::generations;
 use strata_shared::labels::Labels;
 use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::{Manifest, Rejection};
 use strata_shared::run_record::{Latest, RunError, RunRecord};
 use strata_shared::store::Store;
+use strata_shared::superseded::Superseded;
 use strata_shared::vectors::{VectorShard, Vectors};
 
 /// What the newest finished run of a store found.
@@ -36,14 +39,14 @@ impl Found {
     /// # Errors
     /// No finished run, or objects of it that are missing or unreadable.
     pub async fn read(store: &Store) -> Result<Self, Failure> {
-        let (manifest, _) = Manifest::read(store).await?;
         let run = Latest::read(store).await?.ok_or_else(|| RunError::Missing { key: layout::latest() })?;
         let record = RunRecord::read(store, &run).await?;
+        let manifest = generations::read(store, record.generation).await?.manifest;
         let model: ModelName = record.vectors_of.parse()?;
         let (ids, vectors) = vectors(store, &manifest, &model).await?;
         let mut labels = HashMap::with_capacity(ids.len());
-        for shard in 0..manifest.shards.len() {
-            let of_shard = Labels::read(store, &layout::labels(&run, shard)).await?;
+        for shard in &manifest.shards {
+            let of_shard = Labels::read(store, &layout::labels(&run, shard.number())).await?;
             labels.extend(of_shard.ids.iter().flatten().map(str::to_owned).zip(of_shard.labels));
         }
         let findings = Findings::read(store, &run, record).await?;
@@ -53,13 +56,16 @@ impl Found {
 
 async fn vectors(store: &Store, manifest: &Manifest, model: &ModelName) -> Result<(Vec<String>, Vectors), Failure> {
     let (mut ids, mut values, mut dim) = (Vec::new(), Vec::new(), 1);
-    for (shard, entry) in manifest.shards.iter().enumerate() {
-        let key = layout::vector_shard(model, shard);
+    let superseded = Superseded::read(store, manifest).await?;
+    for entry in &manifest.shards {
+        let number = entry.number();
+        let key = layout::vector_shard(model, number);
         let opened = VectorShard::open(store, &key, model, &entry.sha256, entry.rows as usize).await?;
         let (of_shard, vectors) = opened.read_vectors(store).await?;
-        ids.extend(of_shard.iter().flatten().map(str::to_owned));
-        values.extend_from_slice(vectors.values());
+        let is_live = |row: &usize| !superseded.contains(number, *row as u32);
+        ids.extend((0..of_shard.len()).filter(is_live).map(|row| of_shard.value(row).to_owned()));
         dim = vectors.dim();
+        values.extend_from_slice(vectors.without(superseded.of(number)).values());
     }
     Ok((ids, Vectors::new(dim, values)))
 }

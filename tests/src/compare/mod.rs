@@ -105,15 +105,9 @@ mod tests {
     fn counts_of_a_manifest_stand_beside_the_planted_ones() {
         let truth = generate(&Plan { documents: 300, ..Plan::default() }).expect("a plan that can be followed").truth;
         let input = InputEntry { name: "a".into(), lines: truth.lines, blank: truth.blank, sha256: "0".repeat(64) };
-        let manifest = Manifest {
-            format: 1,
-            rows: truth.rows,
-            shards: Vec::new(),
-            inputs: vec![input],
-            rejected: truth.refused.len() as u64 + 1,
-            undated: (truth.dateless.len() + truth.unreadable_dates.len()) as u64,
-            settings: ShardSettings::default(),
-        };
+        let counted = (truth.refused.len() as u64 + 1, (truth.dateless.len() + truth.unreadable_dates.len()) as u64);
+        let empty = Manifest::first(Vec::new(), vec![input], counted, ShardSettings::default());
+        let manifest = Manifest { rows: truth.rows, ..empty };
         let off: Vec<&str> = counts(&truth, &manifest)
             .into_iter()
             .filter(|count| count.planted != count.found)

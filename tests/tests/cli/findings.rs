@@ -105,10 +105,10 @@ fn status_counts_an_unreadable_record_and_names_a_folder_that_is_not_its_own() {
 #[test]
 fn a_damaged_list_of_refused_lines_costs_no_more_than_their_reasons() {
     let folder = with_run();
-    std::fs::write(folder.path("store/raw/rejected.jsonl"), "damaged\n").unwrap();
+    std::fs::write(folder.path("store/raw/generations/00000001.rejected.jsonl"), "damaged\n").unwrap();
     let said = folder.strata("report --store @store --html @page.html").ended_with(0);
     assert!(said.stdout.contains("reasons could not be read"), "{}", said.stdout);
-    assert!(said.stderr.contains("raw/rejected.jsonl"), "{}", said.stderr);
+    assert!(said.stderr.contains("raw/generations/00000001.rejected.jsonl"), "{}", said.stderr);
     assert!(folder.path("page.html").is_file());
 }
 
@@ -117,4 +117,48 @@ fn a_page_that_cannot_be_written_is_named_with_the_cause() {
     let folder = with_run();
     let said = folder.strata("report --store @store --html @none/page.html").ended_with(2).stderr;
     assert!(said.contains("none/page.html") && said.contains("No such file"), "{said}");
+}
+
+#[test]
+fn a_run_that_follows_another_tells_what_changed_and_is_listed_with_it() {
+    let folder = with_run();
+    folder.reduce("second", "--warm-from first").ended_with(0);
+    folder.reduce("third", "--warm-from second").ended_with(0);
+    let changes = folder.strata("report --store @store --since first --json").ended_with(0).json();
+    assert_eq!(keys(&changes), ["changes", "run", "runs", "since", "topics"]);
+    assert_eq!((&changes["run"], &changes["since"]), (&Value::from("third"), &Value::from("first")));
+    let kinds: Vec<&Value> = changes["changes"].as_array().unwrap().iter().map(|change| &change["kind"]).collect();
+    assert_eq!(kinds, ["documents_in", "documents_out"], "the same corpus has no changes");
+    assert_eq!(changes["topics"][0]["runs"].as_array().unwrap().len(), 3);
+    let text = folder.strata("report --store @store --since 2999-12-31").ended_with(0).stdout;
+    assert!(text.contains("since second") && text.contains("no topic came or went"), "{text}");
+    for (since, expected) in [("never", "second, first"), ("1999-12-31", "second, first")] {
+        let said = folder.strata(&format!("report --store @store --since {since}")).ended_with(2).stderr;
+        assert!(said.contains(since) && said.contains(expected), "{said}");
+    }
+    let said = folder.strata("report --store @store --run first --since second").ended_with(2).stderr;
+    assert!(said.contains("follows none"), "{said}");
+    let history = folder.strata("history --store @store --json").ended_with(0).json();
+    let listed: Vec<(&Value, &Value)> =
+        history.as_array().unwrap().iter().map(|run| (&run["run"], &run["predecessor"])).collect();
+    let [first, second, third] = ["first", "second", "third"].map(Value::from);
+    assert_eq!(listed, [(&first, &Value::Null), (&second, &first), (&third, &second)]);
+    let text = folder.strata("history --store @store").ended_with(0).stdout;
+    assert!(text.lines().count() == 4 && text.contains("0/0/0/0"), "{text}");
+    let page = |run: &str| std::fs::read_to_string(folder.path(&format!("store/runs/{run}/report.html"))).unwrap();
+    assert!(page("third").contains("id=\"changes\"") && !page("first").contains("id=\"changes\""));
+}
+
+#[test]
+fn a_run_to_follow_that_cannot_be_is_refused_by_name() {
+    let folder = with_run();
+    for (flags, expected) in
+        [("--warm-from never", "never"), ("--warm-from second", "itself"), ("--warm-from first --fresh", "--fresh")]
+    {
+        let said = folder.reduce("second", flags).ended_with(2).stderr;
+        assert!(said.contains(expected), "{flags}: {said}");
+    }
+    folder.reduce("second", "--fresh").ended_with(0);
+    let said = folder.reduce("second", "").ended_with(2).stderr;
+    assert!(said.contains("--force"), "{said}");
 }

@@ -9,5 +9,6 @@ mod lease;
 mod pods;
 mod settings;
 mod streams;
+mod updates;
 mod uploads;
 mod workers;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use strata::shard::{self, Request};
+use strata::shard::{self, Request, Terms};
 use strata_reduce::Config;
 use strata_shared::documents::Documents;
 use strata_shared::exit::{Exit, Failure};
@@ -27,12 +27,14 @@ fn question() -> Config {
     Config {
         settings: ReduceSettings { clusters: Some(8), lonely: 10, ..ReduceSettings::default() },
         run: Some(RunName::new("mine").unwrap()),
+        generation: None,
         vectors_of: None,
         force: false,
         threads: 2,
         memory_bytes: 1 << 30,
         scratch: None,
         lonely_exhaustive: false,
+        former: None,
     }
 }
 
@@ -45,7 +47,9 @@ async fn corpus() -> Arc<dyn ObjectStore> {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let store = Store::new("memory:", Arc::clone(&objects));
     let settings = ShardSettings { rows_per_shard: 100, ..ShardSettings::default() };
-    shard::run(Request { inputs: vec![input.display().to_string()], settings, vectors: None }, &store).await.unwrap();
+    let inputs = vec![input.display().to_string()];
+    let request = Request { inputs, settings, vectors: None, terms: Terms::default() };
+    shard::run(request, &store).await.unwrap();
     hashed_vectors::embed(&store).await.unwrap();
     objects
 }

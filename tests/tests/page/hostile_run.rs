@@ -73,6 +73,8 @@ fn topic((label, name): (usize, &&str)) -> Topic {
         representative_ids: vec![format!("id {label}")],
         fading_rank: (status == Status::Extinct).then_some(label as i32 / 3 + 1),
         emerging_rank: (status == Status::Emerging).then_some(label as i32 / 3 + 1),
+        topic_id: label as i64,
+        strength: None,
     }
 }
 
@@ -93,12 +95,11 @@ fn lonely((at, title): (usize, &&str)) -> LonelyDocument {
 
 fn manifest(raw: &[u8]) -> Manifest {
     let (rows, rejected) = (NAMES.len() as u64, 2);
-    let shard =
-        ShardEntry { key: layout::raw_shard(0).to_string(), rows, bytes: raw.len() as u64, sha256: sha256_hex(raw) };
+    let (key, bytes) = (layout::raw_shard(0).to_string(), raw.len() as u64);
+    let shard = ShardEntry { key, rows, superseded: 0, bytes, sha256: sha256_hex(raw) };
     let input =
         InputEntry { name: format!("{}.jsonl", NAMES[0]), lines: rows + rejected, blank: 0, sha256: sha256_hex(b"") };
-    let settings = ShardSettings::default();
-    Manifest { format: FORMAT, rows, shards: vec![shard], inputs: vec![input], rejected, undated: 1, settings }
+    Manifest::first(vec![shard], vec![input], (rejected, 1), ShardSettings::default())
 }
 
 fn record(run: &RunName, manifest: &[u8]) -> RunRecord {
@@ -107,12 +108,15 @@ fn record(run: &RunName, manifest: &[u8]) -> RunRecord {
         format: FORMAT,
         run: run.to_string(),
         vectors_of: "a-model".into(),
+        generation: 1,
         manifest_sha256: sha256_hex(manifest),
         parameters: ReduceSettings::default(),
+        predecessor: None,
         rows: NAMES.len() as u64,
         dim: 8,
         inertia: 1.5,
         clusters: ClustersRecord { requested: NAMES.len(), found: NAMES.len(), sample_rows: NAMES.len() },
+        next_topic_id: Some(NAMES.len() as i64),
         index: IndexRecord { factory: NAMES[3].into(), nprobe: None, recall_at_10: None },
         lonely: LonelyRecord { k: 5, listed: NAMES.len(), cutoff: Some(0.4), too_short: 0 },
         periods: PeriodsRecord { undated: 1, recent: Some("2020..2022".into()), incomplete: vec!["2023".into()], thin },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
-use strata::shard::{self, Request, VectorsRequest};
+use strata::shard::{self, Request, Terms, VectorsRequest};
 use strata_reduce::Config;
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, ModelName, run_file};
@@ -58,6 +58,7 @@ impl Pipeline {
             inputs: vec![self.input().display().to_string()],
             settings: ShardSettings { rows_per_shard: 100, ..ShardSettings::default() },
             vectors: self.brought.clone().map(|file| VectorsRequest { file, model_name }),
+            terms: Terms::default(),
         };
         shard::run(request, store).await?;
         if self.brought.is_none() {
@@ -71,12 +72,14 @@ impl Pipeline {
                 ..ReduceSettings::default()
             },
             run: None,
+            generation: None,
             vectors_of: None,
             force: false,
             threads: 2,
             memory_bytes: 1 << 30,
             scratch: None,
             lonely_exhaustive: false,
+            former: None,
         };
         let run = strata_reduce::run(question, store.clone()).await?;
         strata::page::publish(store, &run).await?;

@@ -86,7 +86,7 @@ async fn a_full_disk_leaves_whole_objects_and_a_retry_with_room_ends_in_the_same
 
     let store = Store::open(left.to_str().unwrap()).unwrap();
     for object in store.list(&"raw".into()).await.unwrap() {
-        assert!(layout::shard_index(&object.location).is_some(), "{} is there", object.location);
+        assert!(layout::shard_number(&object.location).is_some(), "{} is there", object.location);
         assert_eq!(Documents::read(&store, &object.location).await.unwrap().len(), 500);
     }
     end_of(shard(&input, &left)).succeeded().unwrap();

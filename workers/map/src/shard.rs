@@ -196,7 +196,7 @@ pub(crate) fn embed<E: Embed>(
 
 /// Encodes and writes an embedded shard.
 pub(crate) async fn write(store: &Store, model: &ModelName, embedded: Embedded) -> Result<(), ShardError> {
-    let key = layout::vector_shard(model, embedded.shard.index);
+    let key = layout::vector_shard(model, embedded.shard.number);
     let rows = embedded.shard.entry.rows;
     let name = model.clone();
     let encoded = blocking(move || {

@@ -1,7 +1,12 @@
 //! The manifest and this task's place → the shards that it still has to embed.
 //!
+//! A shard is embedded whole, superseded rows included: its vectors are a function of it and the model, whatever later
+//! generations make of it.
+//!
 //! Invariant: the tasks 0 to n − 1 of n share the work list without overlap. Resume trusts what a vector shard's footer
 //! says of its raw shard and its model, and nothing else.
+
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -36,8 +41,8 @@ impl Share {
 /// A raw shard to embed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawShard {
-    /// Its place in the manifest.
-    pub index: usize,
+    /// Its number.
+    pub number: usize,
     /// What the manifest says of it.
     pub entry: ShardEntry,
 }
@@ -46,7 +51,7 @@ impl RawShard {
     /// Returns its key.
     #[must_use]
     pub fn key(&self) -> Path {
-        layout::raw_shard(self.index)
+        layout::raw_shard(self.number)
     }
 
     /// Returns the span of all that is said about it.
@@ -63,13 +68,13 @@ pub enum WorkError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no such work list.
-    #[error("{key}: work list is missing, expected {{format, shards: [index, …]}}")]
+    #[error("{key}: work list is missing, expected {{format, shards: [number, …]}}")]
     Missing {
         /// The key that was named.
         key: Path,
     },
     /// The work list is not one.
-    #[error("{key}: is not a work list, expected {{format, shards: [index, …]}}")]
+    #[error("{key}: is not a work list, expected {{format, shards: [number, …]}}")]
     Unreadable {
         /// Its key.
         key: Path,
@@ -107,24 +112,25 @@ pub async fn assigned(
     key: Option<&Path>,
     share: Share,
 ) -> Result<Vec<RawShard>, WorkError> {
-    let indexes = match key {
-        Some(key) => read_work_list(store, key, manifest.shards.len()).await?,
-        None => (0..manifest.shards.len()).collect(),
+    let listed: BTreeMap<usize, &ShardEntry> = manifest.shards.iter().map(|entry| (entry.number(), entry)).collect();
+    let numbers = match key {
+        Some(key) => read_work_list(store, key, |number| listed.contains_key(&number)).await?,
+        None => manifest.shards.iter().map(ShardEntry::number).collect(),
     };
-    let shards = share.of(indexes).into_iter();
-    Ok(shards.map(|index| RawShard { index, entry: manifest.shards[index].clone() }).collect())
+    let shards = share.of(numbers).into_iter();
+    Ok(shards.map(|number| RawShard { number, entry: listed[&number].clone() }).collect())
 }
 
-async fn read_work_list(store: &Store, key: &Path, num_shards: usize) -> Result<Vec<usize>, WorkError> {
+async fn read_work_list(store: &Store, key: &Path, is_listed: impl Fn(usize) -> bool) -> Result<Vec<usize>, WorkError> {
     let bytes = store.get_if_present(key).await?.ok_or_else(|| WorkError::Missing { key: key.clone() })?;
     let list: WorkList =
         serde_json::from_slice(&bytes).map_err(|source| WorkError::Unreadable { key: key.clone(), source })?;
     let unfit = |reason| Err(WorkError::Unfit { key: key.clone(), reason });
-    if list.format != FORMAT {
-        return unfit(format!("has format {}, expected {FORMAT}", list.format));
+    if !layout::is_read(list.format) {
+        return unfit(format!("has format {}, expected one up to {FORMAT}", list.format));
     }
-    match list.shards.iter().find(|index| **index >= num_shards) {
-        Some(index) => unfit(format!("names shard {index}, the manifest has shards 0 to {}", num_shards - 1)),
+    match list.shards.iter().find(|number| !is_listed(**number)) {
+        Some(number) => unfit(format!("names shard {number}, which the manifest does not list")),
         None => Ok(list.shards),
     }
 }
@@ -143,7 +149,7 @@ pub async fn missing(store: &Store, model: &ModelName, shards: Vec<RawShard>) ->
 }
 
 async fn is_done(store: &Store, model: &ModelName, shard: &RawShard) -> Result<bool, WorkError> {
-    let key = layout::vector_shard(model, shard.index);
+    let key = layout::vector_shard(model, shard.number);
     match VectorShard::open(store, &key, model, &shard.entry.sha256, shard.entry.rows as usize).await {
         Ok(_) => Ok(true),
         Err(TableError::Store(error)) => Err(error.into()),

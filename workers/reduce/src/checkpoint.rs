@@ -18,13 +18,16 @@ use serde::{Deserialize, Serialize};
 use strata_shared::digest;
 use strata_shared::exit::Failure;
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord, RunRecord};
+use strata_shared::run_record::{
+    ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PeriodsRecord, PredecessorRecord, RunRecord,
+};
 use strata_shared::settings::ReduceSettings;
 use strata_shared::store::{Store, StoreError};
 use tokio::sync::OnceCell;
 
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
+use crate::lineage::{Following, Traced};
 
 /// What a run is to answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +38,24 @@ struct Question {
     parameters: ReduceSettings,
 }
 
+/// The run that is followed: an input, which is found anew each time that a reduce begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Followed {
+    run: String,
+    centroids_sha256: String,
+}
+
+impl Followed {
+    fn by(record: &RunRecord) -> Option<Self> {
+        let predecessor = record.predecessor.as_ref()?;
+        let PredecessorRecord { run, centroids_sha256, .. } = predecessor.clone();
+        Some(Self { run, centroids_sha256 })
+    }
+}
+
 /// What this version makes of a question; to be raised with whatever changes the bytes of an object.
-const METHOD: u32 = 2;
+const METHOD: u32 = 3;
 
 /// The stages that are finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +68,7 @@ struct Progress {
     question: Question,
     /// What the footers of all shards say of their contents.
     vectors_sha256: String,
+    follows: Option<Followed>,
     clustered: Option<Clustered>,
     labelled: Option<Labelled>,
     lonely: Option<ListedLonely>,
@@ -57,22 +77,15 @@ struct Progress {
 
 impl Progress {
     /// Nothing is finished.
-    const fn begin(question: Question, vectors_sha256: String) -> Self {
-        Self {
-            format: FORMAT,
-            method: METHOD,
-            question,
-            vectors_sha256,
-            clustered: None,
-            labelled: None,
-            lonely: None,
-            index: None,
-        }
+    const fn begin(question: Question, vectors_sha256: String, follows: Option<Followed>) -> Self {
+        let (format, method) = (FORMAT, METHOD);
+        let (clustered, labelled, lonely, index) = (None, None, None, None);
+        Self { format, method, question, vectors_sha256, follows, clustered, labelled, lonely, index }
     }
 }
 
 /// The centroids are in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clustered {
     /// `centroids.parquet`.
@@ -83,6 +96,8 @@ pub struct Clustered {
     pub clusters: ClustersRecord,
     /// Why they are fewer than asked for, if so.
     pub lowered: Option<String>,
+    /// The run that is followed, and how the clustering came out.
+    pub predecessor: Option<PredecessorRecord>,
 }
 
 /// Labels, topics and timeline are in the store.
@@ -104,6 +119,8 @@ pub struct Labelled {
     pub periods: PeriodsRecord,
     /// What a reader of the findings should know.
     pub notes: Vec<String>,
+    /// Topics and documents matched with those of the run that is followed.
+    pub traced: Traced,
 }
 
 /// The lonely list is in the store.
@@ -132,6 +149,7 @@ pub struct Claim {
     store: Store,
     run: RunName,
     question: Arc<Question>,
+    follows: Option<Followed>,
 }
 
 impl Claim {
@@ -169,6 +187,7 @@ impl Claim {
         record.manifest_sha256 == *manifest_sha256
             && record.vectors_of == *vectors_of
             && record.parameters == *parameters
+            && Followed::by(record) == self.follows
     }
 
     /// Writes the record, which says that the run is finished, over none but one that answers the same.
@@ -203,13 +222,22 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`ReduceError::OtherRunUnfinished`] if the folder belongs to another question, or the store fails.
-    pub async fn open(config: &Config, corpus: &Corpus, run: &RunName) -> Result<Self, Failure> {
+    pub async fn open(
+        config: &Config,
+        corpus: &Corpus,
+        run: &RunName,
+        following: Option<&Following>,
+    ) -> Result<Self, Failure> {
         let question = Question {
             manifest_sha256: corpus.manifest_sha256().to_owned(),
             vectors_of: corpus.model().to_string(),
             parameters: config.settings.clone(),
         };
-        let progress = Progress::begin(question, corpus.vectors_sha256());
+        let follows = following.map(|following| Followed {
+            run: following.record.run.clone(),
+            centroids_sha256: following.centroids_sha256().to_owned(),
+        });
+        let progress = Progress::begin(question, corpus.vectors_sha256(), follows);
         let mut checkpoint =
             Self { store: corpus.store().clone(), run: run.clone(), progress, index_is_whole: OnceCell::new() };
         if config.force {
@@ -241,6 +269,9 @@ impl Checkpoint {
             Ok(found) if found.vectors_sha256 != self.progress.vectors_sha256 => {
                 tracing::warn!(%run, "an earlier reduce was not finished, and saw other vectors: beginning anew");
             }
+            Ok(found) if found.follows != self.progress.follows => {
+                tracing::warn!(%run, "an earlier reduce was not finished, and followed another run: beginning anew");
+            }
             Ok(found) => {
                 tracing::info!(%run, "an earlier reduce was not finished: going on after its last finished stage");
                 self.progress = found;
@@ -257,7 +288,7 @@ impl Checkpoint {
     #[must_use]
     pub fn claim(&self) -> Claim {
         let (store, run) = (self.store.clone(), self.run.clone());
-        Claim { store, run, question: Arc::new(self.progress.question.clone()) }
+        Claim { store, run, question: Arc::new(self.progress.question.clone()), follows: self.progress.follows.clone() }
     }
 
     /// Makes sure that nobody has taken the folder, as [`Claim::confirm`] does.
@@ -344,8 +375,8 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::confirm`].
     pub async fn finish_clustering(&mut self, clustered: Clustered) -> Result<(), Failure> {
-        let Progress { question, vectors_sha256, .. } = self.progress.clone();
-        self.progress = Progress { clustered: Some(clustered), ..Progress::begin(question, vectors_sha256) };
+        let Progress { question, vectors_sha256, follows, .. } = self.progress.clone();
+        self.progress = Progress { clustered: Some(clustered), ..Progress::begin(question, vectors_sha256, follows) };
         self.save().await
     }
 

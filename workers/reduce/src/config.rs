@@ -17,6 +17,8 @@ pub struct Config {
     pub settings: ReduceSettings,
     /// The run's name; `None`: made of the inputs' and the parameters' digest.
     pub run: Option<RunName>,
+    /// The number of the generation to reduce; `None`: the newest.
+    pub generation: Option<u64>,
     /// Whose vectors; `None`: those of the one model there is.
     pub vectors_of: Option<ModelName>,
     /// Do a finished run again.
@@ -29,6 +31,17 @@ pub struct Config {
     pub scratch: Option<PathBuf>,
     /// Search for the lonely whatever it costs.
     pub lonely_exhaustive: bool,
+    /// How large the run is that this one follows, which the reduce finds out itself.
+    pub former: Option<FormerExtent>,
+}
+
+/// How large a run is that another one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormerExtent {
+    /// The clusters that it was asked for, by flag or by rule.
+    pub clusters: usize,
+    /// Its documents.
+    pub rows: usize,
 }
 
 impl Config {
@@ -38,10 +51,12 @@ impl Config {
         self.run.clone().unwrap_or_else(|| crate::default_run(corpus, self))
     }
 
-    /// Returns the clusters asked for, by flag or by rule.
+    /// Returns the clusters asked for, by flag or by rule; the rule leaves a run that follows another one the number that
+    /// that one had, as long as it is not far off.
     #[must_use]
     pub fn clusters(&self, num_rows: usize) -> usize {
-        self.settings.clusters.unwrap_or_else(|| kmeans::default_clusters(num_rows))
+        let by_rule = || kmeans::default_clusters(num_rows, self.former.map(|former| former.clusters));
+        self.settings.clusters.unwrap_or_else(by_rule)
     }
 
     /// Plans the index of a corpus of `num_rows` vectors of `dim` dimensions in `num_topics` clusters.
@@ -266,16 +281,18 @@ mod tests {
     fn config() -> Config {
         let settings = ReduceSettings::default();
         let (scratch, lonely_exhaustive) = (None, false);
-        let (run, vectors_of) = (None, None);
+        let (run, generation, vectors_of) = (None, None, None);
         Config {
             settings,
             run,
+            generation,
             vectors_of,
             force: false,
             threads: 1,
             memory_bytes: 1 << 30,
             scratch,
             lonely_exhaustive,
+            former: None,
         }
     }
 

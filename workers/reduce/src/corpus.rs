@@ -1,4 +1,6 @@
-//! A store → the corpus as the reduce sees it: shards that were found sound, streamed in row order.
+//! A store → the corpus as the reduce sees it: one generation's shards that were found sound, streamed in row order.
+//!
+//! Superseded rows end here: no row number counts them, and nothing that is read of a shard holds them.
 //!
 //! Invariant: no shard is ever skipped. A shard that is missing or unsound stops the reduce before it begins; one that
 //! changes under it stops it when its content no longer has the sha256 that its footer named in the beginning.
@@ -8,16 +10,20 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::{fmt, panic};
 
-use arrow::array::StringArray;
+use arrow::array::{Array, AsArray, BooleanArray, StringArray};
+use arrow::compute::filter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use object_store::path::Path;
 use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::{Classify, Exit, Failure};
+use strata_shared::generations::{self, Generation};
 use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::Manifest;
 use strata_shared::store::Store;
+use strata_shared::superseded::Superseded;
 use strata_shared::table::TableError;
 use strata_shared::vectors::{VectorShard, Vectors};
 use tokio::runtime::Handle;
@@ -43,6 +49,9 @@ pub struct Corpus {
     store: Store,
     manifest: Arc<Manifest>,
     manifest_sha256: String,
+    superseded: Arc<Superseded>,
+    /// The global row of the first document of each shard.
+    first_rows: Arc<Vec<u64>>,
     model: ModelName,
     shards: Arc<Vec<VectorShard>>,
     /// Texts are decoded shard by shard: some at once would take several times their size, and none is waited for.
@@ -114,20 +123,26 @@ impl Iterator for ShardStream {
 }
 
 impl Corpus {
-    /// Reads the manifest and decides on the model; opens no shard yet.
+    /// Reads what the generation of this number, else the newest, consists of, and decides on the model; opens no shard yet.
     ///
     /// # Errors
-    /// A store without a corpus, without vectors, or with several models' and none chosen.
-    pub async fn open(store: Store, vectors_of: Option<ModelName>) -> Result<Self, Failure> {
-        let (manifest, manifest_sha256) = Manifest::read(&store).await?;
+    /// A store without a corpus or such a generation, without vectors, or with several models' and none chosen.
+    pub async fn open(store: Store, generation: Option<u64>, vectors_of: Option<ModelName>) -> Result<Self, Failure> {
+        let Generation { manifest, sha256, .. } = match generation {
+            Some(number) => generations::read(&store, number).await?,
+            None => generations::newest(&store).await?,
+        };
+        let superseded = Superseded::read(&store, &manifest).await?;
         let model = match vectors_of {
             Some(model) => model,
             None => only_model(&store).await?,
         };
         Ok(Self {
             store,
+            first_rows: Arc::new(manifest.first_rows()),
             manifest: Arc::new(manifest),
-            manifest_sha256,
+            manifest_sha256: sha256,
+            superseded: Arc::new(superseded),
             model,
             shards: Arc::new(Vec::new()),
             decoding: Arc::new(Semaphore::new(1)),
@@ -148,7 +163,7 @@ impl Corpus {
         let shards = sound(opened)?;
         let expected = shards.first().map_or(0, VectorShard::dim);
         if let Some((at, shard)) = shards.iter().enumerate().find(|(_, shard)| shard.dim() != expected) {
-            let key = layout::vector_shard(&self.model, at).to_string();
+            let key = self.vector_key(at).to_string();
             return Err(ReduceError::Dimension { key, found: shard.dim(), expected }.into());
         }
         Ok(Self { shards: Arc::new(shards), ..self })
@@ -156,8 +171,12 @@ impl Corpus {
 
     async fn open_shard(&self, shard: usize) -> Result<VectorShard, TableError> {
         let entry = &self.manifest.shards[shard];
-        let key = layout::vector_shard(&self.model, shard);
-        VectorShard::open(&self.store, &key, &self.model, &entry.sha256, entry.rows as usize).await
+        VectorShard::open(&self.store, &self.vector_key(shard), &self.model, &entry.sha256, entry.rows as usize).await
+    }
+
+    /// Returns the key of the vectors of the shard at this place.
+    fn vector_key(&self, shard: usize) -> Path {
+        layout::vector_shard(&self.model, self.manifest.shards[shard].number())
     }
 
     /// Returns the store.
@@ -172,7 +191,13 @@ impl Corpus {
         &self.model
     }
 
-    /// Returns the sha256 of the manifest's bytes.
+    /// Returns the number of the generation.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.manifest.generation
+    }
+
+    /// Returns the sha256 of the generation's manifest.
     #[must_use]
     pub fn manifest_sha256(&self) -> &str {
         &self.manifest_sha256
@@ -209,7 +234,7 @@ impl Corpus {
         &self.meter
     }
 
-    /// Returns the rows of the largest shard.
+    /// Returns the rows of the largest shard, superseded ones included, since they are read with the others.
     #[must_use]
     pub fn max_shard_rows(&self) -> usize {
         self.manifest.shards.iter().map(|shard| shard.rows as usize).max().unwrap_or(0)
@@ -219,30 +244,67 @@ impl Corpus {
     #[must_use]
     pub fn stream(&self, columns: Columns) -> ShardStream {
         let (corpus, handle) = (self.clone(), Handle::current());
-        let shards = futures::stream::iter(self.manifest.first_rows().into_iter().enumerate())
-            .map(move |(shard, first_row)| {
+        let shards = futures::stream::iter(0..self.manifest.shards.len())
+            .map(move |shard| {
                 let corpus = corpus.clone();
                 // A task each, so that decoding runs beside the arithmetic and beside other shards'.
-                tokio::spawn(async move { corpus.read_shard(shard, first_row as usize, columns).await })
+                tokio::spawn(async move { corpus.read_shard(shard, columns).await })
             })
             .buffered(1 + SHARDS_AHEAD);
         ShardStream { shards: shards.boxed(), handle }
     }
 
-    async fn read_shard(&self, shard: usize, first_row: usize, columns: Columns) -> Result<ShardRows, TableError> {
-        let (entry, store) = (&self.shards[shard], &self.store);
+    async fn read_shard(&self, shard: usize, columns: Columns) -> Result<ShardRows, TableError> {
+        let (opened, store, number) = (&self.shards[shard], &self.store, self.manifest.shards[shard].number());
         let documents = if columns == Columns::All {
             let _turn = self.decoding.acquire().await;
-            Some(entry.read_documents(store).await?)
+            Some(self.live_documents(shard, opened.read_documents(store).await?)?)
         } else {
             None
         };
         let (ids, vectors) = match columns {
-            Columns::Unchecked => entry.read_vectors_unchecked(store).await?,
-            Columns::Vectors | Columns::All => entry.read_vectors(store).await?,
+            Columns::Unchecked => opened.read_vectors_unchecked(store).await?,
+            Columns::Vectors | Columns::All => opened.read_vectors(store).await?,
         };
-        self.meter.read(entry.stored_bytes(columns == Columns::All));
-        Ok(ShardRows { shard, first_row, ids, vectors, documents })
+        self.meter.read(opened.stored_bytes(columns == Columns::All));
+        self.expect_rows(shard, vectors.len())?;
+        let (ids, vectors) = (self.live_ids(shard, ids)?, vectors.without(self.superseded.of(number)));
+        Ok(ShardRows { shard: number, first_row: self.first_rows[shard] as usize, ids, vectors, documents })
+    }
+
+    /// Passes over the superseded rows of documents.
+    fn live_documents(&self, shard: usize, documents: Documents) -> Result<Documents, TableError> {
+        self.expect_rows(shard, documents.len())?;
+        Ok(match self.live_mask(shard) {
+            Some(live) => documents.filter(&live),
+            None => documents,
+        })
+    }
+
+    /// Passes over the superseded rows of ids.
+    fn live_ids(&self, shard: usize, ids: StringArray) -> Result<StringArray, TableError> {
+        self.expect_rows(shard, ids.len())?;
+        let Some(live) = self.live_mask(shard) else { return Ok(ids) };
+        let kept = filter(&ids, &live).map_err(|error| self.unfit(shard, error.to_string()))?;
+        Ok(kept.as_string::<i32>().clone())
+    }
+
+    fn live_mask(&self, shard: usize) -> Option<BooleanArray> {
+        let entry = &self.manifest.shards[shard];
+        self.superseded.mask(entry.number(), entry.rows as usize)
+    }
+
+    /// Makes sure that a shard still has the rows that its footer named in the beginning.
+    fn expect_rows(&self, shard: usize, found: usize) -> Result<(), TableError> {
+        let expected = self.manifest.shards[shard].rows;
+        if found as u64 == expected {
+            return Ok(());
+        }
+        Err(self.unfit(shard, format!("has {found} rows, its raw shard has {expected}")))
+    }
+
+    fn unfit(&self, shard: usize, reason: String) -> TableError {
+        TableError::Content { key: self.vector_key(shard), reason }
     }
 
     /// Reads the documents of `rows` (global, in any order), shard by shard, without their texts.
@@ -297,20 +359,24 @@ impl Corpus {
     /// Says that a global row is not what it was.
     #[must_use]
     pub fn changed(&self, row: usize) -> ReduceError {
-        let first_rows = self.manifest.first_rows();
-        let shard = first_rows.partition_point(|&first| first as usize <= row) - 1;
-        let key = layout::vector_shard(&self.model, shard).to_string();
-        ReduceError::Changed { key, row: row - first_rows[shard] as usize }
+        let (shard, place) = self.place_of(row);
+        ReduceError::Changed { key: self.vector_key(shard).to_string(), row: place }
+    }
+
+    /// Returns the place of the shard that has a global row, and the row's own in it.
+    fn place_of(&self, row: usize) -> (usize, usize) {
+        let shard = self.first_rows.partition_point(|&first| first as usize <= row) - 1;
+        let live = row - self.first_rows[shard] as usize;
+        (shard, self.superseded.row_of(self.manifest.shards[shard].number(), live))
     }
 
     fn by_shard(&self, rows: impl IntoIterator<Item = usize>) -> BTreeMap<usize, RowsOfShard> {
-        let first_rows = self.manifest.first_rows();
         let mut by_shard: BTreeMap<usize, RowsOfShard> = BTreeMap::new();
         for row in rows {
-            let shard = first_rows.partition_point(|&first| first as usize <= row) - 1;
+            let (shard, place) = self.place_of(row);
             let rows = by_shard.entry(shard).or_default();
             rows.global.push(row);
-            rows.places.push(row - first_rows[shard] as usize);
+            rows.places.push(place);
         }
         by_shard
     }
@@ -422,8 +488,6 @@ impl VectorSource for CorpusSource {
 
 #[cfg(test)]
 mod tests {
-    use object_store::path::Path;
-
     use super::*;
 
     fn missing(shard: usize) -> Result<VectorShard, TableError> {

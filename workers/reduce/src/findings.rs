@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 
 use strata_shared::exit::Failure;
 use strata_shared::findings::{TimelineEntry, Topic};
-use strata_shared::run_record::PeriodsRecord;
+use strata_shared::run_record::{PeriodsRecord, PredecessorRecord};
 
 use crate::config::Config;
 use crate::corpus::Corpus;
 use crate::fading::{self, Change, Period, Timeline};
 use crate::labelling::Counts;
+use crate::lineage::Identity;
 
 /// Categories shown of each topic.
 const TOP_CATEGORIES: usize = 3;
@@ -27,37 +28,45 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
+/// What topics come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Why there are fewer clusters than asked for, if so.
+    pub lowered: Option<&'a str>,
+    /// The run that is followed.
+    pub predecessor: Option<&'a PredecessorRecord>,
+    /// Who each topic is, in label order.
+    pub identities: &'a [Identity],
+}
+
 /// Measures every topic's change and puts the tables together.
-///
-/// `lowered` says why there are fewer clusters than asked for, if so.
 ///
 /// # Errors
 /// [`Failure`] if no thread can be had.
-pub async fn make(
-    config: &Config,
-    corpus: &Corpus,
-    counts: &Counts,
-    lowered: Option<&str>,
-) -> Result<Findings, Failure> {
+pub async fn make(config: &Config, corpus: &Corpus, counts: &Counts, origin: Origin<'_>) -> Result<Findings, Failure> {
     let recent = NonZeroUsize::new(config.settings.recent).unwrap_or(NonZeroUsize::MIN);
     let settings = fading::Settings { recent, seed: config.settings.seed };
     let timeline = counts.timeline.clone();
     let changes = config.compute(move || Ok(fading::measure(&timeline, settings))).await?;
     Ok(Findings {
-        topics: topics(counts, &changes),
+        topics: topics(counts, &changes, origin.identities),
         timeline: timeline_entries(&counts.timeline),
         periods: periods(&counts.timeline, config.settings.recent),
-        notes: notes(config, corpus, counts, lowered),
+        notes: notes(config, corpus, counts, origin),
     })
 }
 
-fn topics(counts: &Counts, changes: &[Change]) -> Vec<Topic> {
+fn topics(counts: &Counts, changes: &[Change], identities: &[Identity]) -> Vec<Topic> {
     let fading = ranks(&fading::fading_order(changes), changes, |change| change.status.is_decline());
     let emerging = ranks(&fading::emerging_order(changes), changes, |change| change.status.is_growth());
     changes
         .iter()
         .enumerate()
-        .map(|(label, change)| topic(counts, label, change, fading[label], emerging[label]))
+        .map(|(label, change)| {
+            let Identity { id: topic_id, strength, .. } = identities[label];
+            let (fading_rank, emerging_rank) = (fading[label], emerging[label]);
+            Topic { fading_rank, emerging_rank, topic_id, strength, ..topic(counts, label, change) }
+        })
         .collect()
 }
 
@@ -69,7 +78,7 @@ fn ranks(order: &[usize], changes: &[Change], is_listed: impl Fn(&Change) -> boo
     ranks
 }
 
-fn topic(counts: &Counts, label: usize, change: &Change, fading: Option<i32>, emerging: Option<i32>) -> Topic {
+fn topic(counts: &Counts, label: usize, change: &Change) -> Topic {
     let (name, days) = (&counts.names[label], counts.days[label]);
     Topic {
         label: label as i32,
@@ -87,9 +96,21 @@ fn topic(counts: &Counts, label: usize, change: &Change, fading: Option<i32>, em
         status: change.status,
         top_categories: counts.categories.of_topic(label, TOP_CATEGORIES),
         representative_ids: counts.representatives.of_topic(label),
-        fading_rank: fading,
-        emerging_rank: emerging,
+        fading_rank: None,
+        emerging_rank: None,
+        topic_id: label as i64,
+        strength: None,
     }
+}
+
+/// Says that the clustering began anew.
+fn trapped(predecessor: &PredecessorRecord) -> String {
+    format!(
+        "clusters started afresh: from the centroids of {} their inertia would be {:.1} % higher; topics that are still \
+         there keep their ids",
+        predecessor.run,
+        100.0 * predecessor.excess
+    )
 }
 
 fn timeline_entries(timeline: &Timeline) -> Vec<TimelineEntry> {
@@ -130,8 +151,9 @@ fn chosen(timeline: &Timeline, flags: &[bool]) -> Vec<Period> {
     timeline.periods.iter().zip(flags).filter(|(_, flag)| **flag).map(|(&period, _)| period).collect()
 }
 
-fn notes(config: &Config, corpus: &Corpus, counts: &Counts, lowered: Option<&str>) -> Vec<String> {
-    let mut notes: Vec<String> = lowered.map(str::to_owned).into_iter().collect();
+fn notes(config: &Config, corpus: &Corpus, counts: &Counts, origin: Origin<'_>) -> Vec<String> {
+    let mut notes: Vec<String> = origin.lowered.map(str::to_owned).into_iter().collect();
+    notes.extend(origin.predecessor.filter(|predecessor| !predecessor.warm).map(trapped));
     let (asked, others) = (config.settings.lonely_k, corpus.num_rows().saturating_sub(1));
     if others < asked {
         notes.push(format!(

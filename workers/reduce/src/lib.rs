@@ -2,7 +2,8 @@
 //!
 //! The first pass over the store draws a seeded sample, which is clustered; the second labels every row, counts what the
 //! findings are made of and sorts the vectors by cluster. Out of these come the index and the lonely; only the loneliest
-//! few are compared with the store once more. The record `run.json` is written last; a run without it is not finished.
+//! few are compared with the store once more. A run that follows an earlier one starts from its centroids, and its topics are
+//! matched with those. The record `run.json` is written last; a run without it is not finished.
 //!
 //! Invariant: the same corpus, parameters and seed give the same objects, whatever the threads, the memory limit and the
 //! cut into shards; only `measurements.json` differs.
@@ -20,6 +21,7 @@ pub mod index;
 pub mod inverted_lists;
 pub mod kmeans;
 pub mod labelling;
+pub mod lineage;
 pub mod lonely;
 pub mod lonely_list;
 pub mod matrix;
@@ -44,6 +46,7 @@ use strata_shared::store::Store;
 pub use config::Config;
 use config::ReduceError;
 use corpus::Corpus;
+use lineage::Following;
 use stages::Stages;
 
 /// Runs the reduce: open, survey, label, search, conclude, announce. Returns the name of the finished run.
@@ -51,7 +54,7 @@ use stages::Stages;
 /// # Errors
 /// [`Failure`] with the exit that its cause leads to; nothing says "finished" then.
 pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
-    let corpus = Corpus::open(store, config.vectors_of.clone()).await?;
+    let corpus = Corpus::open(store, config.generation, config.vectors_of.clone()).await?;
     let run = config.run_name(&corpus);
     if !config.force && is_finished(&config, &corpus, &run).await? {
         // One that ended right after it had written the record.
@@ -60,15 +63,18 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
         return Ok(run);
     }
     let corpus = corpus.open_shards().await?;
+    let following = Following::find(&config, &corpus, &run).await?;
+    let config = Config { former: following.as_ref().map(Following::extent), ..config };
     let room = memory::room(&config, &corpus)?;
     if room.is_plenty {
         memory::keep_what_is_freed();
     }
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
-    let mut stages = Stages::begin(&config, &corpus, &run, room.place).await?;
+    let mut stages = Stages::begin(&config, &corpus, &run, (room.place, following)).await?;
     let mut clustering = stages.cluster().await?;
     let (labelling, labelled) = stages.label(&mut clustering).await?;
     let concluded = stages.conclude(labelling, &labelled).await?;
+    stages.compare(&labelled, &concluded.0).await?;
     let record = stages.finish(clustering, labelled, concluded).await?;
     checkpoint::remove(corpus.store(), &run).await?;
     tracing::info!(%run, topics = record.clusters.found, lonely = record.lonely.listed, "reduce is finished");

@@ -27,6 +27,9 @@ struct Arguments {
     /// The run's name [default: made of the corpus and the parameters]
     #[arg(long, env = "STRATA_RUN")]
     run: Option<RunName>,
+    /// The number of the generation to reduce [default: the newest]
+    #[arg(long, env = "STRATA_GENERATION", value_name = "N")]
+    generation: Option<u64>,
     /// Whose vectors [default: those of the one model there is]
     #[arg(long, env = "STRATA_VECTORS_OF", value_name = "NAME")]
     vectors_of: Option<ModelName>,
@@ -69,6 +72,12 @@ struct Arguments {
     /// The k-means engine: matrix or linfa
     #[arg(long, env = "STRATA_KMEANS", default_value = ReduceSettings::default().kmeans.as_str())]
     kmeans: KmeansEngine,
+    /// Follow no earlier run: neither its centroids nor its topics
+    #[arg(long, env = "STRATA_FRESH")]
+    fresh: bool,
+    /// The run to follow [default: the newest of an earlier generation with the same vectors and --clusters]
+    #[arg(long, env = "STRATA_WARM_FROM", value_name = "RUN")]
+    warm_from: Option<String>,
     /// Threads [default: what the cgroup and the affinity mask leave]
     #[arg(long, env = "STRATA_THREADS", value_name = "N")]
     threads: Option<Parallelism>,
@@ -103,18 +112,22 @@ impl Arguments {
             seed: self.seed,
             index: self.index,
             kmeans: self.kmeans,
+            fresh: self.fresh,
+            warm_from: self.warm_from,
         };
         let asked = self.threads.map(Parallelism::get);
         let threads = asked.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         Ok(Config {
             settings: settings.check()?,
             run: self.run,
+            generation: self.generation,
             vectors_of: self.vectors_of,
             force: self.force,
             threads,
             memory_bytes: memory_bytes(self.memory.as_deref())?,
             scratch: None,
             lonely_exhaustive: self.lonely_exhaustive,
+            former: None,
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::config::{Config, ReduceError};
 use crate::corpus::{Corpus, SHARDS_AHEAD};
 use crate::faiss::{Design, IndexPlan};
 use crate::inverted_lists::Place;
+use crate::lineage::ENTRY_BYTES;
 use crate::lonely::{Settings, WAVE_BYTES};
 use crate::naming::{MAX_TERMS, most_texts};
 use crate::sample::sample_size;
@@ -92,6 +93,8 @@ pub struct Extent {
     pub neighbours: usize,
     /// Threads.
     pub threads: usize,
+    /// Documents of the run that is followed.
+    pub former_rows: usize,
 }
 
 impl Extent {
@@ -107,6 +110,7 @@ impl Extent {
             clusters: config.clusters(num_rows),
             neighbours: config.settings.lonely_k,
             threads: config.threads,
+            former_rows: config.former.map_or(0, |former| former.rows),
         }
     }
 
@@ -131,6 +135,11 @@ impl Extent {
         texts * NAMING_TEXT_BYTES + counts * COUNT_BYTES
     }
 
+    /// Labels of the run that is followed, while topics are matched.
+    fn lineage_bytes(&self) -> u64 {
+        self.former_rows as u64 * ENTRY_BYTES
+    }
+
     /// Candidates for loneliness, each with its vector as halves and its nearest; of what ties with them no more is held.
     fn search_bytes(&self) -> u64 {
         let nearest = self.neighbours as u64 * NEIGHBOUR_BYTES;
@@ -153,14 +162,15 @@ pub struct Needs {
 impl Needs {
     /// Reckons the needs of a corpus whose index is planned.
     ///
-    /// Labelling, naming and searching come one after the other; what each row leaves stays throughout.
+    /// Labelling, naming, matching topics and searching come one after the other; what each row leaves stays throughout.
     #[must_use]
     pub fn of(extent: &Extent, plan: &IndexPlan) -> Self {
         let is_built = plan.design() == Design::Factory;
         let (index, index_file) = if is_built { (plan.building_bytes(), plan.index_bytes()) } else { (0, 0) };
         // What an index is trained on waits for the end of the search.
-        let search = extent.search_bytes() + if is_built { extent.sample_bytes() } else { 0 };
-        let stage = extent.labelling_bytes().max(extent.naming_bytes()).max(search);
+        let later =
+            extent.search_bytes().max(extent.lineage_bytes()) + if is_built { extent.sample_bytes() } else { 0 };
+        let stage = extent.labelling_bytes().max(extent.naming_bytes()).max(later);
         let rows = extent.num_rows as u64 * ROW_BYTES;
         Self {
             least: BASE_BYTES + extent.threads as u64 * THREAD_BYTES + stage + index + rows,
@@ -280,7 +290,9 @@ mod tests {
             |factory| IndexPlan::by_factory(num_rows, dim, factory).unwrap(),
         );
         let (shard_rows, shard_text_bytes) = (10_000, 12_000_000);
-        Needs::of(&Extent { num_rows, dim, shard_rows, shard_text_bytes, clusters, neighbours: 5, threads: 2 }, &plan)
+        let (neighbours, threads, former_rows) = (5, 2, num_rows);
+        let extent = Extent { num_rows, dim, shard_rows, shard_text_bytes, clusters, neighbours, threads, former_rows };
+        Needs::of(&extent, &plan)
     }
 
     #[test]
@@ -319,12 +331,14 @@ mod tests {
             clusters: 400,
             neighbours: 5,
             threads: 2,
+            former_rows: 0,
         };
         let least = |extent| Needs::of(&extent, &plan).least;
         assert!(least(Extent { shard_text_bytes: 256 * MIB, ..usual }) >= least(usual) + 1600 * MIB);
         assert!(least(Extent { clusters: 4000, ..usual }) >= 1000 * MIB);
         assert!(least(Extent { threads: 64, ..usual }) >= least(usual) + 700 * MIB);
         assert!(least(Extent { neighbours: 5000, ..usual }) >= 1000 * MIB);
+        assert!(least(Extent { former_rows: 100_000_000, ..usual }) >= 1500 * MIB);
     }
 
     #[test]

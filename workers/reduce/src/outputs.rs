@@ -49,12 +49,12 @@ impl Outputs {
         self.put_at(&self.key(file), bytes).await
     }
 
-    /// Writes the labels of shard `index`.
+    /// Writes the labels of the shard of this number.
     ///
     /// # Errors
     /// As [`Claim::confirm`]; the object is then not remembered.
-    pub async fn put_labels(&mut self, index: usize, bytes: Vec<u8>) -> Result<(), Failure> {
-        self.put_at(&layout::labels(self.claim.run(), index), bytes).await?;
+    pub async fn put_labels(&mut self, number: usize, bytes: Vec<u8>) -> Result<(), Failure> {
+        self.put_at(&layout::labels(self.claim.run(), number), bytes).await?;
         Ok(())
     }
 
@@ -94,6 +94,15 @@ impl Outputs {
     #[must_use]
     pub fn since(&self, num_earlier: usize) -> Vec<OutputEntry> {
         self.written[num_earlier..].to_vec()
+    }
+
+    /// Returns the keys of all labels that are remembered, in shard order.
+    #[must_use]
+    pub fn labels(&self) -> Vec<Path> {
+        let mut keys: Vec<Path> = self.written.iter().map(|output| Path::from(output.key.as_str())).collect();
+        keys.retain(layout::is_labels);
+        keys.sort();
+        keys
     }
 
     /// Writes a local file as one object of the run.

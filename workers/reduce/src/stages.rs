@@ -7,15 +7,17 @@ use strata_shared::centroids;
 use strata_shared::exit::Failure;
 use strata_shared::findings::{encode_lonely, encode_timeline, encode_topics};
 use strata_shared::layout::{self, FORMAT, RunName, run_file};
-use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, RunRecord};
+use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, OutputEntry, PredecessorRecord, RunRecord};
 
 use crate::checkpoint::{Checkpoint, Clustered, Labelled, ListedLonely, WrittenIndex};
 use crate::config::{Config, ReduceError};
 use crate::corpus::Corpus;
 use crate::faiss::IndexPlan;
+use crate::findings::Origin;
 use crate::inverted_lists::Place;
 use crate::kmeans::Centroids;
-use crate::labelling::{Labelling, Question, Training};
+use crate::labelling::{Counts, Labelling, Question, Training};
+use crate::lineage::{self, Following, Traced};
 use crate::lonely::Certificate;
 use crate::lonely_list;
 use crate::measurements::Stopwatch;
@@ -32,6 +34,7 @@ pub struct Stages {
     corpus: Corpus,
     run: RunName,
     place: Place,
+    following: Option<Following>,
     outputs: Outputs,
     checkpoint: Checkpoint,
     stopwatch: Stopwatch,
@@ -43,6 +46,7 @@ pub struct Clustering {
     centroids: Arc<Centroids>,
     clusters: ClustersRecord,
     lowered: Option<String>,
+    predecessor: Option<PredecessorRecord>,
     sample_sha256: String,
     /// The sample, where it was drawn just now.
     sample: Option<Sample>,
@@ -53,10 +57,15 @@ impl Stages {
     ///
     /// # Errors
     /// The run's folder belongs to another question, or the store fails.
-    pub async fn begin(config: &Config, corpus: &Corpus, run: &RunName, place: Place) -> Result<Self, Failure> {
+    pub async fn begin(
+        config: &Config,
+        corpus: &Corpus,
+        run: &RunName,
+        (place, following): (Place, Option<Following>),
+    ) -> Result<Self, Failure> {
         let peak = config.compute(|| Ok(crate::meter::peak_operations())).await?;
         let meter = corpus.meter().clone();
-        let checkpoint = Checkpoint::open(config, corpus, run).await?;
+        let checkpoint = Checkpoint::open(config, corpus, run, following.as_ref()).await?;
         Ok(Self {
             outputs: Outputs::new(checkpoint.claim(), meter.clone()),
             checkpoint,
@@ -65,6 +74,7 @@ impl Stages {
             corpus: corpus.clone(),
             run: run.clone(),
             place,
+            following,
         })
     }
 
@@ -86,30 +96,35 @@ impl Stages {
     }
 
     async fn take_up(&mut self, earlier: Clustered, sample: Option<Sample>) -> Result<Clustering, Failure> {
-        let Clustered { output, clusters, lowered, sample_sha256 } = earlier;
+        let Clustered { output, clusters, lowered, predecessor, sample_sha256 } = earlier;
         let key = layout::in_run(&self.run, run_file::CENTROIDS);
         let values = centroids::read(self.corpus.store(), &key, self.corpus.dim()).await?;
         self.outputs.remember(output);
-        Ok(Clustering { centroids: Arc::new(matrix(values, &self.corpus)?), clusters, lowered, sample_sha256, sample })
+        let centroids = Arc::new(matrix(values, &self.corpus)?);
+        Ok(Clustering { centroids, clusters, lowered, predecessor, sample_sha256, sample })
     }
 
     async fn cluster_sample(&mut self, sample: Sample) -> Result<Clustering, Failure> {
         let sample_sha256 = sample.sha256();
-        let Self { config, corpus, run, outputs, checkpoint, stopwatch, .. } = self;
+        let Self { config, corpus, run, outputs, checkpoint, stopwatch, following, .. } = self;
+        let initial = following.as_ref().map(Following::centroids);
         let work = async {
-            let survey = Survey::make(config, corpus, sample).await?;
+            let survey = Survey::make(config, corpus, sample, initial).await?;
             replace(config, corpus, run, checkpoint).await?;
             let output = outputs.put(run_file::CENTROIDS, survey::encode_centroids(&survey.fit.centroids)?).await?;
             Ok::<_, Failure>((survey, output))
         };
-        let (Survey { sample, fit, requested }, output) = stopwatch.stage("k-means", corpus.num_rows(), work).await?;
+        let (Survey { sample, fit, requested, start }, output) =
+            stopwatch.stage("k-means", corpus.num_rows(), work).await?;
         let (found, sample_rows) = (fit.centroids.len(), sample.rows.len());
         let clusters = ClustersRecord { requested, found, sample_rows };
         let (centroids, lowered) = (Arc::new(fit.centroids), fit.lowered.map(|lowered| lowered.to_string()));
-        let clustered = Clustered { output, sample_sha256, clusters, lowered };
+        let predecessor = following.as_ref().zip(start);
+        let predecessor = predecessor.map(|(following, start)| following.to_record(start.is_kept, start.excess));
+        let clustered = Clustered { output, sample_sha256, clusters, lowered, predecessor };
         checkpoint.finish_clustering(clustered.clone()).await?;
-        let Clustered { sample_sha256, clusters, lowered, .. } = clustered;
-        Ok(Clustering { centroids, clusters, lowered, sample_sha256, sample: Some(sample) })
+        let Clustered { sample_sha256, clusters, lowered, predecessor, .. } = clustered;
+        Ok(Clustering { centroids, clusters, lowered, predecessor, sample_sha256, sample: Some(sample) })
     }
 
     async fn draw(&mut self) -> Result<Sample, Failure> {
@@ -131,9 +146,12 @@ impl Stages {
         let question = Question { sample, centroids, place: self.place.clone() };
         let num_earlier = self.outputs.len();
         let work = Labelling::make(&self.config, &self.corpus, question, &mut self.outputs);
-        let (labelling, counts) = self.stopwatch.stage("labels", num_rows, work).await?;
+        let (labelling, mut counts) = self.stopwatch.stage("labels", num_rows, work).await?;
+        let traced = self.trace(clustering, &mut counts).await?;
         let work = async {
-            let findings = findings::make(&self.config, &self.corpus, &counts, clustering.lowered.as_deref()).await?;
+            let (lowered, predecessor) = (clustering.lowered.as_deref(), clustering.predecessor.as_ref());
+            let origin = Origin { lowered, predecessor, identities: &traced.lineage.topics };
+            let findings = findings::make(&self.config, &self.corpus, &counts, origin).await?;
             self.outputs.put(run_file::TOPICS, encode_topics(&findings.topics)?).await?;
             self.outputs.put(run_file::TIMELINE, encode_timeline(&findings.timeline)?).await?;
             Ok::<_, Failure>(findings)
@@ -147,9 +165,37 @@ impl Stages {
             nearest: labelling.training.as_ref().map(|training| training.queries.nearest().to_vec()),
             periods: findings.periods,
             notes: findings.notes,
+            traced,
         };
         self.checkpoint.finish_labelling(labelled.clone()).await?;
         Ok((labelling, labelled))
+    }
+
+    /// Matches topics with those of the run that is followed, whose names they keep.
+    async fn trace(&mut self, clustering: &Clustering, counts: &mut Counts) -> Result<Traced, Failure> {
+        let Some(following) = &self.following else { return Ok(Traced::first(counts.sizes.len())) };
+        let (store, labels) = (self.corpus.store(), self.outputs.labels());
+        let work = following.trace(store, &labels, &clustering.centroids, &counts.sizes);
+        let traced = self.stopwatch.stage("lineage", self.corpus.num_rows(), work).await?;
+        lineage::keep_names(&mut counts.names, &traced.lineage.topics, &following.topics);
+        Ok(traced)
+    }
+
+    /// Compares the run with the one that it follows, and writes what changed.
+    ///
+    /// # Errors
+    /// A table cannot be read, or the store fails.
+    pub async fn compare(&mut self, labelled: &Labelled, lonely: &LonelyRecord) -> Result<(), Failure> {
+        let Some(following) = &self.following else { return Ok(()) };
+        let labels = self.outputs.labels();
+        let (store, outputs) = (self.corpus.store(), &mut self.outputs);
+        let work = async {
+            let traced = (&labelled.traced, labels.as_slice());
+            let changes = lineage::encode_changes(store, &self.run, following, traced, lonely).await?;
+            Ok::<_, Failure>(outputs.put(run_file::CHANGES, changes).await?)
+        };
+        self.stopwatch.stage("changes", self.corpus.num_rows(), work).await?;
+        Ok(())
     }
 
     /// Takes up labels that were made before, if they were and their index can still be made.
@@ -301,12 +347,15 @@ impl Stages {
             format: FORMAT,
             run: self.run.to_string(),
             vectors_of: self.corpus.model().to_string(),
+            generation: self.corpus.generation(),
             manifest_sha256: self.corpus.manifest_sha256().to_owned(),
             parameters: self.config.settings,
+            predecessor: clustering.predecessor,
             rows: self.corpus.num_rows() as u64,
             dim: self.corpus.dim(),
             inertia: labelled.inertia,
             clusters: clustering.clusters,
+            next_topic_id: Some(labelled.traced.lineage.next_topic_id),
             index,
             lonely,
             periods: labelled.periods,

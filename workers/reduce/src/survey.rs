@@ -4,6 +4,7 @@
 //! ids and vectors and holds them to nothing: the pass that labels, which checks every byte, confirms the sample too
 //! ([`crate::sample::Roll`]).
 
+use ndarray::Array2;
 use strata_shared::centroids;
 use strata_shared::exit::Failure;
 use strata_shared::table::TableError;
@@ -11,7 +12,7 @@ use strata_shared::telemetry::Progress;
 
 use crate::config::{Config, ReduceError};
 use crate::corpus::{Columns, Corpus, ShardStream};
-use crate::kmeans::{self, Centroids, Fit, Params};
+use crate::kmeans::{self, Centroids, Fit, Params, WarmStart};
 use crate::sample::{Sample, Sampler, sample_size};
 
 /// What the first pass found.
@@ -23,14 +24,21 @@ pub struct Survey {
     pub fit: Fit,
     /// Clusters asked for, by flag or by rule.
     pub requested: usize,
+    /// How a start from the centroids of an earlier run came out.
+    pub start: Option<WarmStart>,
 }
 
 impl Survey {
-    /// Clusters a sample that was drawn.
+    /// Clusters a sample that was drawn, from `initial` centroids unless a fresh start is better.
     ///
     /// # Errors
     /// k-means fails.
-    pub async fn make(config: &Config, corpus: &Corpus, sample: Sample) -> Result<Self, Failure> {
+    pub async fn make(
+        config: &Config,
+        corpus: &Corpus,
+        sample: Sample,
+        initial: Option<Array2<f32>>,
+    ) -> Result<Self, Failure> {
         let requested = config.clusters(corpus.num_rows());
         let params = Params {
             clusters: requested,
@@ -38,7 +46,7 @@ impl Survey {
             engine: config.settings.kmeans,
             ..Params::default()
         };
-        config.compute(move || cluster(sample, requested, &params)).await
+        config.compute(move || cluster(sample, requested, &params, initial)).await
     }
 }
 
@@ -82,10 +90,19 @@ fn read(shards: ShardStream, mut sampler: Sampler, num_rows: usize) -> Result<Sa
     Ok(sampler.finish().map_err(failed)?)
 }
 
-fn cluster(sample: Sample, requested: usize, params: &Params) -> Result<Survey, Failure> {
-    let fit = kmeans::fit(sample.vectors.view(), params).map_err(|error| ReduceError::stage("k-means", error))?;
+fn cluster(sample: Sample, requested: usize, params: &Params, initial: Option<Array2<f32>>) -> Result<Survey, Failure> {
+    let failed = |error| ReduceError::stage("k-means", error);
+    let vectors = sample.vectors.view();
+    let (fit, start) = match initial {
+        Some(initial) => {
+            let (fit, start) = kmeans::fit_warm(vectors, initial, params).map_err(failed)?;
+            tracing::info!(excess = start.excess, kept = start.is_kept, "clusters from earlier centroids");
+            (fit, Some(start))
+        }
+        None => (kmeans::fit(vectors, params).map_err(failed)?, None),
+    };
     if let Some(lowered) = fit.lowered {
         tracing::warn!("{lowered}");
     }
-    Ok(Survey { sample, fit, requested })
+    Ok(Survey { sample, fit, requested, start })
 }

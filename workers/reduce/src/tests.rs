@@ -1,5 +1,7 @@
 //! Whole reduces over a small store in memory: what is refused before it costs anything, and what is done again.
 
+mod following;
+
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -10,7 +12,7 @@ use rand_xoshiro::Xoshiro256Plus;
 use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Exit;
-use strata_shared::layout::{self, FORMAT, ModelName, run_file};
+use strata_shared::layout::{self, ModelName, run_file};
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::measurements::{Measurements, Stage};
 use strata_shared::run_record::{ClustersRecord, OutputEntry};
@@ -48,40 +50,38 @@ fn unit_vectors(seed: u64) -> Vectors {
 
 /// A store with a corpus and its vectors.
 async fn corpus() -> Store {
-    let (store, model) = (Store::new("memory", Arc::new(InMemory::new())), ModelName::new("small").unwrap());
+    let store = Store::new("memory", Arc::new(InMemory::new()));
+    let shards: Vec<(Documents, Vectors)> =
+        (0..SHARDS).map(|shard| (documents(shard), unit_vectors(shard as u64))).collect();
+    put_corpus(&store, &shards).await;
+    store
+}
+
+/// Writes a corpus of these shards over what there is.
+async fn put_corpus(store: &Store, corpus: &[(Documents, Vectors)]) {
+    let model = ModelName::new("small").unwrap();
     let mut shards = Vec::new();
-    for shard in 0..SHARDS {
-        let (documents, key) = (documents(shard), layout::raw_shard(shard));
+    for (shard, (documents, vectors)) in corpus.iter().enumerate() {
         let raw = documents.encode().unwrap();
         let (bytes, sha256) = (raw.len() as u64, digest::sha256_hex(&raw));
-        let vectors = vectors::encode(&documents, &unit_vectors(shard as u64), &model, &sha256).unwrap();
+        let vectors = vectors::encode(documents, vectors, &model, &sha256).unwrap();
         store.put(&layout::vector_shard(&model, shard), vectors).await.unwrap();
-        shards.push(ShardEntry { key: key.to_string(), rows: ROWS as u64, bytes, sha256 });
+        let (key, rows) = (layout::raw_shard(shard).to_string(), documents.len() as u64);
+        shards.push(ShardEntry { key, rows, superseded: 0, bytes, sha256 });
     }
-    let manifest = Manifest {
-        format: FORMAT,
-        rows: (SHARDS * ROWS) as u64,
-        shards,
-        inputs: vec![InputEntry {
-            name: "corpus.jsonl".into(),
-            lines: (SHARDS * ROWS) as u64,
-            blank: 0,
-            sha256: digest::sha256_hex(b""),
-        }],
-        rejected: 0,
-        undated: 0,
-        settings: ShardSettings::default(),
-    };
+    let lines = shards.iter().map(|shard| shard.rows).sum();
+    let inputs = vec![InputEntry { name: "corpus.jsonl".into(), lines, blank: 0, sha256: digest::sha256_hex(b"") }];
+    let manifest = Manifest::first(shards, inputs, (0, 0), ShardSettings::default());
     store.put(&layout::manifest(), manifest.encode()).await.unwrap();
-    store
 }
 
 fn config() -> Config {
     let settings = ReduceSettings { clusters: Some(3), lonely: 5, ..ReduceSettings::default() };
     let run = Some(RunName::new("r").unwrap());
     let (scratch, lonely_exhaustive) = (None, false);
-    let (vectors_of, force, memory_bytes) = (None, false, 4 << 30);
-    Config { settings, run, vectors_of, force, threads: 2, memory_bytes, scratch, lonely_exhaustive }
+    let (generation, vectors_of, force, memory_bytes) = (None, None, false, 4 << 30);
+    let (threads, former) = (2, None);
+    Config { settings, run, generation, vectors_of, force, threads, memory_bytes, scratch, lonely_exhaustive, former }
 }
 
 fn record() -> Path {
@@ -158,7 +158,7 @@ async fn a_tight_limit_sends_vectors_to_the_scratch_folder_and_changes_nothing()
     let store = corpus().await;
     run(config(), store.clone()).await.unwrap();
     let finished = store.get(&record()).await.unwrap();
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap().open_shards().await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap().open_shards().await.unwrap();
     let plan = faiss::IndexPlan::by_size(SHARDS * ROWS, DIM, 3);
     let least = memory::Needs::of(&memory::Extent::of(&config(), &corpus), &plan).least;
     let scratch = tempfile::tempdir().unwrap();
@@ -193,8 +193,8 @@ async fn every_byte_of_the_outputs_stands_in_a_stage() {
 #[tokio::test]
 async fn a_run_that_another_question_has_begun_is_not_taken_over() {
     let store = corpus().await;
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
-    Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap()).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap();
+    Checkpoint::open(&config(), &corpus, &RunName::new("r").unwrap(), None).await.unwrap();
     let settings = ReduceSettings { lonely: 6, ..config().settings };
     let other = Config { settings, ..config() };
     let refused = run(other.clone(), store.clone()).await.unwrap_err();
@@ -208,21 +208,22 @@ async fn a_run_that_another_question_has_begun_is_not_taken_over() {
 #[tokio::test]
 async fn a_reduce_whose_run_was_taken_for_another_question_remembers_and_announces_nothing() {
     let store = corpus().await;
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap();
     let name = RunName::new("r").unwrap();
     let clustered = || Clustered {
         output: OutputEntry { key: "runs/r/centroids.parquet".into(), bytes: 1, sha256: "0".repeat(64) },
         sample_sha256: "1".repeat(64),
         clusters: ClustersRecord { requested: 3, found: 3, sample_rows: 9 },
         lowered: None,
+        predecessor: None,
     };
     let other = ReduceSettings { lonely: 6, ..config().settings };
     let forced = Config { settings: other, force: true, ..config() };
     let unfinished = layout::in_run(&name, run_file::UNFINISHED);
 
-    let mut mine = Checkpoint::open(&config(), &corpus, &name).await.unwrap();
+    let mut mine = Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
     mine.finish_clustering(clustered()).await.unwrap();
-    Checkpoint::open(&forced, &corpus, &name).await.unwrap();
+    Checkpoint::open(&forced, &corpus, &name, None).await.unwrap();
     let theirs = store.get(&unfinished).await.unwrap();
     let taken = mine.finish_clustering(clustered()).await.unwrap_err();
     assert_eq!(taken.exit(), Exit::Configuration, "{taken}");
@@ -240,9 +241,9 @@ async fn what_another_version_has_left_unfinished_is_begun_anew() {
     run(config(), store.clone()).await.unwrap();
     let finished = store.get(&record()).await.unwrap();
     store.delete(&record()).await.unwrap();
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap().open_shards().await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap().open_shards().await.unwrap();
     let name = RunName::new("r").unwrap();
-    Checkpoint::open(&config(), &corpus, &name).await.unwrap();
+    Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
     let unfinished = layout::in_run(&name, run_file::UNFINISHED);
     let mut left: serde_json::Value = serde_json::from_slice(&store.get(&unfinished).await.unwrap()).unwrap();
     left.as_object_mut().unwrap().remove("method");
@@ -251,7 +252,7 @@ async fn what_another_version_has_left_unfinished_is_begun_anew() {
         "sample_sha256": "", "clusters": {"requested": 1, "found": 1, "sample_rows": 1}, "lowered": null,
     });
     store.put(&unfinished, left.to_string().into_bytes()).await.unwrap();
-    let anew = Checkpoint::open(&config(), &corpus, &name).await.unwrap();
+    let anew = Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
     assert_eq!(anew.clustered().await.unwrap(), None);
     let kept: serde_json::Value = serde_json::from_slice(&store.get(&unfinished).await.unwrap()).unwrap();
     assert_eq!(kept["clustered"], serde_json::Value::Null, "{kept}");
@@ -263,9 +264,9 @@ async fn what_another_version_has_left_unfinished_is_begun_anew() {
 #[tokio::test]
 async fn nothing_is_written_into_a_run_that_was_taken() {
     let store = corpus().await;
-    let corpus = corpus::Corpus::open(store.clone(), None).await.unwrap();
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap();
     let name = RunName::new("r").unwrap();
-    let mine = Checkpoint::open(&config(), &corpus, &name).await.unwrap();
+    let mine = Checkpoint::open(&config(), &corpus, &name, None).await.unwrap();
     let mut outputs = Outputs::new(mine.claim(), Meter::default());
     let upload = outputs.begin(run_file::INDEX);
     let other = ReduceSettings { lonely: 6, ..config().settings };

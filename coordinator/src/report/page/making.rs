@@ -35,6 +35,7 @@ fn came_out(report: &Report) -> Markup {
         [
             entry("run", foreign(&record.run, ID)),
             entry("vectors of", foreign(&record.vectors_of, ID)),
+            entry("generation", Figure(record.generation)),
             entry("manifest", markup!(r#"<code class="digest">{}</code>"#, record.manifest_sha256)),
             entry("documents", count(record.rows)),
             entry("dimensions", Figure(record.dim)),

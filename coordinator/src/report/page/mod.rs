@@ -4,6 +4,7 @@
 //! that lets a browser load nothing and run nothing but that very script. Everything can be read without the script,
 //! which only sorts and searches. The same report makes the same bytes.
 
+mod changes;
 mod charts;
 mod front;
 mod lonely;
@@ -42,6 +43,8 @@ pub fn html(report: &Report) -> String {
         ("style", STYLE.to_owned()),
         ("script", SCRIPT.to_owned()),
         ("front", front::front(report, &history).into_string()),
+        ("changes", changes::changes(report).into_string()),
+        ("changes_link", changes::link(report).into_string()),
         ("fading", movers::fading(report, &history).into_string()),
         ("emerging", movers::emerging(report, &history).into_string()),
         ("lonely", lonely::lonely(report).into_string()),
@@ -121,7 +124,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_corpus_makes_a_page_whose_tags_are_in_order() {
-        let reports = [fixture::report(), fixture::hostile(), fixture::undated(), fixture::tiny()];
+        let mut reports = [fixture::report(), fixture::hostile(), fixture::undated(), fixture::tiny()];
+        reports[0].changes = Some(fixture::changes());
         for report in &reports {
             check_nesting(&html(report));
         }
@@ -176,6 +180,18 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part:?} is missing");
         }
+    }
+
+    #[test]
+    fn what_changed_has_a_section_where_a_run_follows_another() {
+        let mut report = fixture::hostile();
+        assert!(!html(&report).contains("#changes"));
+        report.changes = Some(fixture::hostile_changes());
+        let page = html(&report);
+        for part in ["href=\"#changes\"", "id=\"changes\"", "born", "now fading", "found company", "steady ×"] {
+            assert!(page.contains(part), "{part:?} is missing");
+        }
+        assert!(!page.contains("<script>window") && page.contains("&lt;script&gt;window"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use object_store::path::Path;
 use strata_shared::digest;
 use strata_shared::documents::Documents;
 use strata_shared::layout::{self, ModelName};
-use strata_shared::manifest::ShardEntry;
+use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::store::Store;
 use strata_shared::table::{TableError, TableReader};
 use strata_shared::telemetry::Progress;
@@ -85,9 +85,18 @@ pub(super) struct VectorShards<'a> {
     pub(super) shards: &'a [ShardEntry],
 }
 
-/// All vectors of a corpus in its order, complete and of unit length.
+/// Vectors of documents in their order, of unit length: complete for those that need one.
 pub(super) struct CompleteVectors {
     placed: PlacedVectors,
+}
+
+/// How many documents there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// All whose vectors are taken.
+    pub(super) all: u64,
+    /// The first of them, which need a vector each.
+    pub(super) required: u64,
 }
 
 /// Places the vectors of `file` in the order of the documents; blocks.
@@ -100,9 +109,9 @@ pub(super) struct CompleteVectors {
 pub(super) fn place(
     file: VectorFile,
     owners: &Owners,
-    num_documents: u64,
+    num_documents: Extent,
 ) -> Result<Result<CompleteVectors, u64>, ShardError> {
-    check_rows(&file, owners, num_documents)?;
+    check_rows(&file, owners, num_documents.all)?;
     let name = file.given().to_owned();
     let mut placing = Placing { name, num_documents, placed: None, next: 0, unit: Vec::new() };
     file.visit(|row| placing.take(owners, &row))?;
@@ -127,7 +136,7 @@ fn check_rows(file: &VectorFile, owners: &Owners, num_documents: u64) -> Result<
 
 struct Placing {
     name: String,
-    num_documents: u64,
+    num_documents: Extent,
     /// Made with the first vector, which sets the dimensions.
     placed: Option<PlacedVectors>,
     /// The next document, where rows follow lines.
@@ -142,7 +151,7 @@ impl Placing {
         let mut placed = match self.placed.take() {
             Some(placed) => placed,
             None if numbers.is_empty() => return Err(self.wrong(row, "has no dimensions, expected at least one")),
-            None => PlacedVectors::new(self.num_documents, numbers.len())?,
+            None => PlacedVectors::new(self.num_documents.all, numbers.len())?,
         };
         if numbers.len() != placed.dim() {
             let reason = format!("has {} dimensions, those before have {}", numbers.len(), placed.dim());
@@ -176,9 +185,60 @@ impl Placing {
     fn finish(self) -> Result<Result<CompleteVectors, u64>, ShardError> {
         let Some(mut placed) = self.placed else { return Ok(Err(0)) };
         Ok(match placed.finish()? {
-            Some(row) => Err(row),
-            None => Ok(CompleteVectors { placed }),
+            Some(row) if row < self.num_documents.required => Err(row),
+            _ => Ok(CompleteVectors { placed }),
         })
+    }
+}
+
+/// Returns the shards of earlier snapshots that have no vectors by `model` yet and can be given some: superseded rows have
+/// ids that mean another text now.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn without_vectors(
+    store: &Store,
+    model: &ModelName,
+    manifest: &Manifest,
+) -> Result<Vec<ShardEntry>, ShardError> {
+    let first_own = manifest.update.map_or(0, |update| update.first_shard);
+    let shards: Vec<ShardEntry> = manifest.shards.iter().filter(|shard| shard.number() < first_own).cloned().collect();
+    let vectors = VectorShards { store, model, shards: &shards };
+    let mut without = Vec::new();
+    for (place, shard) in shards.iter().enumerate() {
+        if vectors.present(place).await?.is_none() {
+            without.push(shard.clone());
+        }
+    }
+    let num_without = without.len();
+    without.retain(|shard| shard.superseded == 0);
+    if without.len() < num_without {
+        let shards = num_without - without.len();
+        tracing::warn!(%model, shards, "shards with superseded rows get no vectors that were made elsewhere");
+    }
+    Ok(without)
+}
+
+/// Makes sure that vectors have as many dimensions as those of the same name that the store has.
+///
+/// # Errors
+/// [`ShardError::Vectors`], and the store's.
+pub(super) async fn expect_dim(
+    store: &Store,
+    manifest: &Manifest,
+    model: &ModelName,
+    vectors: &CompleteVectors,
+    file: &str,
+) -> Result<(), ShardError> {
+    let there = VectorShards { store, model, shards: &manifest.shards[..1] }.present(0).await?;
+    let found = vectors.placed.dim();
+    match there.map(|shard| shard.dim()) {
+        // Vectors of the same documents are compared as a whole.
+        Some(expected) if expected != found && manifest.update.is_some() => {
+            let reason = format!("has vectors of {found} dimensions, those of {model} in the store have {expected}");
+            Err(ShardError::Vectors { file: file.to_owned(), reason })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -195,14 +255,18 @@ pub(super) async fn id_of(store: &Store, shards: &[ShardEntry], mut row: u64) ->
 }
 
 impl VectorShards<'_> {
-    /// Opens vector shard `index` where it is there, whole, of this model and of its raw shard.
-    async fn present(&self, index: usize) -> Result<Option<VectorShard>, ShardError> {
-        let (key, raw) = (layout::vector_shard(self.model, index), &self.shards[index]);
+    /// Opens the vectors of the shard at this place where they are there, whole, of this model and of that shard.
+    async fn present(&self, place: usize) -> Result<Option<VectorShard>, ShardError> {
+        let (key, raw) = (self.key(place), &self.shards[place]);
         match VectorShard::open(self.store, &key, self.model, &raw.sha256, raw.rows as usize).await {
             Ok(shard) => Ok(Some(shard)),
             Err(TableError::Store(error)) => Err(error.into()),
             Err(_) => Ok(None),
         }
+    }
+
+    fn key(&self, place: usize) -> Path {
+        layout::vector_shard(self.model, self.shards[place].number())
     }
 
     /// Tells whether every vector shard is there.
@@ -238,16 +302,16 @@ impl VectorShards<'_> {
         Ok(true)
     }
 
-    /// Returns each vector shard that is not there, with the global row of its first document.
+    /// Returns the place of each shard whose vectors are not there and known, with the row of its first document among all.
     async fn missing(&self, placed: &PlacedVectors) -> Result<Vec<(usize, u64)>, ShardError> {
         let (mut missing, mut first) = (Vec::new(), 0);
         for (index, raw) in self.shards.iter().enumerate() {
             if let Some(shard) = self.present(index).await? {
                 let vectors = placed.read(first, raw.rows as usize)?;
                 if shard.content_sha256() != vectors::content_sha256(&read_ids(self.store, raw).await?, &vectors) {
-                    return Err(ShardError::OtherVectors { key: layout::vector_shard(self.model, index) });
+                    return Err(ShardError::OtherVectors { key: self.key(index) });
                 }
-            } else {
+            } else if placed.holds(first, raw.rows) {
                 missing.push((index, first));
             }
             first += raw.rows;
@@ -265,7 +329,7 @@ impl VectorShards<'_> {
         let vectors = placed.read(first, documents.len())?;
         let (model, sha256) = (self.model.clone(), raw.sha256.clone());
         let encoded = super::blocking(move || Ok(vectors::encode(&documents, &vectors, &model, &sha256)?)).await?;
-        self.store.put(&layout::vector_shard(self.model, index), encoded).await?;
+        self.store.put(&self.key(index), encoded).await?;
         Ok(())
     }
 }

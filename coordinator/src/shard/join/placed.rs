@@ -78,6 +78,11 @@ impl PlacedVectors {
         Ok(self.placed.first_zero())
     }
 
+    /// Tells whether `num_rows` documents from `first` on have their vectors.
+    pub(super) fn holds(&self, first: u64, num_rows: u64) -> bool {
+        (first..first + num_rows).all(|row| self.placed.get(row))
+    }
+
     /// Reads the vectors of `num_rows` documents from `first` on.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use object_store::memory::InMemory;
 use strata_shared::digest;
 use strata_shared::documents::{Document, Documents};
 use strata_shared::exit::Failure;
-use strata_shared::layout::{self, FORMAT};
+use strata_shared::layout;
 use strata_shared::manifest::{InputEntry, Manifest, ShardEntry};
 use strata_shared::model::Model;
 use strata_shared::settings::ShardSettings;
@@ -46,19 +46,12 @@ pub(super) async fn corpus(shards: &[&[&str]]) -> Store {
         let bytes = documents(index, titles).encode().unwrap();
         let key = layout::raw_shard(index);
         let (rows, sha256) = (titles.len() as u64, digest::sha256_hex(&bytes));
-        entries.push(ShardEntry { key: key.to_string(), rows, bytes: bytes.len() as u64, sha256 });
+        entries.push(ShardEntry { key: key.to_string(), rows, superseded: 0, bytes: bytes.len() as u64, sha256 });
         store.put(&key, bytes).await.unwrap();
     }
     let rows = entries.iter().map(|entry| entry.rows).sum();
-    let manifest = Manifest {
-        format: FORMAT,
-        rows,
-        shards: entries,
-        inputs: vec![InputEntry { name: "corpus.jsonl".into(), lines: rows, blank: 0, sha256: String::new() }],
-        rejected: 0,
-        undated: 0,
-        settings: ShardSettings::default(),
-    };
+    let inputs = vec![InputEntry { name: "corpus.jsonl".into(), lines: rows, blank: 0, sha256: String::new() }];
+    let manifest = Manifest::first(entries, inputs, (0, 0), ShardSettings::default());
     store.put(&layout::manifest(), manifest.encode()).await.unwrap();
     store
 }

@@ -34,7 +34,7 @@ async fn assigned(list: &str) -> Result<Vec<usize>, WorkError> {
     let (manifest, _) = Manifest::read(&store).await.unwrap();
     let share = Share { task_index: 0, task_count: 1 };
     let shards = work::assigned(&store, &manifest, Some(&key), share).await?;
-    Ok(shards.into_iter().map(|shard| shard.index).collect())
+    Ok(shards.into_iter().map(|shard| shard.number).collect())
 }
 
 #[tokio::test]
@@ -47,8 +47,8 @@ async fn a_work_list_at_fault_is_named() {
     for (list, exit, said) in [
         ("", Exit::Retry, "is missing"),
         ("[1, 2]", Exit::Configuration, "is not a work list"),
-        (r#"{"format": 2, "shards": []}"#, Exit::Configuration, "has format 2, expected 1"),
-        (r#"{"format": 1, "shards": [0, 3]}"#, Exit::Configuration, "names shard 3, the manifest has shards 0 to 2"),
+        (r#"{"format": 3, "shards": []}"#, Exit::Configuration, "has format 3, expected one up to 2"),
+        (r#"{"format": 1, "shards": [0, 3]}"#, Exit::Configuration, "names shard 3, which the manifest does not list"),
     ] {
         let error = assigned(list).await.unwrap_err();
         assert_eq!(error.exit(), exit);

@@ -4,6 +4,8 @@
 //! over the whole sample until they stop paying, repair of empty clusters, canonical order. A step means the same to
 //! both engines; ours does it by matrix products, and compares rows that have a label with the centroids near theirs.
 //!
+//! [`fit_warm()`] goes on from the centroids of an earlier sample instead, and swaps some where topics have come or gone.
+//!
 //! Invariants: the centroids are a function of the sample, the parameters and the kind of CPU, whatever the number of
 //! threads. Each has at least one member in the sample by the scoring of [`crate::assign`]; a row scores the same in
 //! any block, and the sample's rows are rows of the corpus, so no cluster of the corpus is empty either. Label 0 is the
@@ -21,9 +23,12 @@ mod members;
 mod nearest;
 mod occupancy;
 mod parameters;
+mod relocation;
 mod schedule;
 mod seeding;
+mod warm;
 
 pub use centroids::Centroids;
 pub use parameters::{Params, default_clusters};
 pub use schedule::{Fit, FitError, Lowered, Watch, fit, fit_watched};
+pub use warm::{WarmStart, fit_warm};

@@ -181,7 +181,7 @@ pub fn fit_watched(sample: ArrayView2<'_, f32>, params: &Params, watch: Watch<'_
 }
 
 /// Says why there are fewer clusters than requested, if so.
-fn lowered(requested: usize, distinct: usize, occupied: usize) -> Option<Lowered> {
+pub(super) fn lowered(requested: usize, distinct: usize, occupied: usize) -> Option<Lowered> {
     if distinct < requested {
         Some(Lowered::Distinct { requested, distinct })
     } else {
@@ -211,7 +211,7 @@ fn start(
 }
 
 /// Returns the distinct rows, from the first on, that k-means++ chooses from; all of them where they are too few.
-fn seeding_rows(sample: ArrayView2<'_, f32>, clusters: usize) -> Array2<f32> {
+pub(super) fn seeding_rows(sample: ArrayView2<'_, f32>, clusters: usize) -> Array2<f32> {
     let limit = clusters.saturating_mul(SEEDING_ROWS_PER_CLUSTER).clamp(MIN_SEEDING_ROWS, MAX_SEEDING_ROWS);
     let limit = limit.max(clusters.saturating_mul(LEAST_SEEDING_ROWS_PER_CLUSTER));
     sample.select(Axis(0), &distinct_rows(sample, limit))
@@ -236,7 +236,11 @@ fn batches(num_rows: usize, least_rows: usize) -> Vec<usize> {
 
 /// Takes steps over the whole sample until neither one among neighbours nor a comparison of all rows with all
 /// centroids improves it enough; returns where the rows belong.
-fn polish(steps: &mut dyn Steps, sample: ArrayView2<'_, f32>, watch: Watch<'_>) -> Result<Occupied, FitError> {
+pub(super) fn polish(
+    steps: &mut dyn Steps,
+    sample: ArrayView2<'_, f32>,
+    watch: Watch<'_>,
+) -> Result<Occupied, FitError> {
     let mut inertia = improve(steps, sample.nrows(), LEAST_IMPROVEMENT, watch)?;
     for _ in 1..MAX_ROUNDS {
         let occupied = Occupied::new(sample, Centroids::new(steps.centroids().to_owned()));
@@ -266,7 +270,11 @@ fn improve(steps: &mut dyn Steps, num_rows: usize, least: f64, watch: Watch<'_>)
 }
 
 /// Fills empty clusters, a step after each attempt, then settles the order.
-fn occupy(engine: KmeansEngine, mut occupied: Occupied, sample: ArrayView2<'_, f32>) -> Result<Fit, FitError> {
+pub(super) fn occupy(
+    engine: KmeansEngine,
+    mut occupied: Occupied,
+    sample: ArrayView2<'_, f32>,
+) -> Result<Fit, FitError> {
     for _ in 0..MAX_REPAIRS {
         let Some(reseeded) = reseed_empty(sample, &occupied) else { break };
         let mut steps = engine::start(engine, sample, reseeded);
@@ -279,7 +287,7 @@ fn occupy(engine: KmeansEngine, mut occupied: Occupied, sample: ArrayView2<'_, f
 }
 
 /// Adds up the squared distances.
-fn total(assigned: &Assigned) -> f64 {
+pub(super) fn total(assigned: &Assigned) -> f64 {
     let mut inertia = Inertia::default();
     inertia.add(assigned);
     inertia.total()

@@ -23,6 +23,6 @@ mod vocabulary;
 mod weights;
 mod words;
 
-pub use names::{TopicName, UNTITLED};
+pub use names::{SEPARATOR as NAME_SEPARATOR, TopicName, UNTITLED};
 pub use texts::{NamingError, TopicTexts, most_texts};
 pub use vocabulary::{MAX_TERMS, Vocabulary, VocabularyBuilder};

@@ -17,7 +17,7 @@ use super::weights::{Weighted, Weights};
 pub const UNTITLED: &str = "untitled topic";
 
 /// What stands between the terms of a name.
-const SEPARATOR: &str = " · ";
+pub const SEPARATOR: &str = " · ";
 
 /// The columns that a name of several terms may take.
 const WIDEST_NAME: usize = 40;

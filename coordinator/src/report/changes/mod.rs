@@ -1,0 +1,139 @@
+//! What changed between a run and one that it follows → text, JSON and a section of the page.
+
+mod composition;
+mod json;
+mod past;
+mod terminal;
+
+use serde::Serialize;
+use strata_shared::findings::{Change, ChangeKind, LonelyDocument, Status, Topic};
+use strata_shared::run_record::RunRecord;
+
+pub use composition::compose;
+pub use json::json;
+pub use past::history;
+pub use terminal::terminal;
+pub(super) use terminal::{fade, similarities};
+
+/// What changed, and the runs in between.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    /// The run that is compared with.
+    pub since: String,
+    /// What changed since, kind by kind.
+    pub changes: Vec<Change>,
+    /// Its place among the steps.
+    pub since_place: usize,
+    /// The runs that lead to this one, the oldest first and this one last.
+    pub steps: Vec<Step>,
+}
+
+/// One run of a chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its name.
+    pub run: String,
+    /// The generation that it saw.
+    pub generation: u64,
+    /// Its documents.
+    pub rows: u64,
+    /// Its topics.
+    pub topics: Vec<Topic>,
+    /// What changed since the run before it.
+    pub changes: Vec<Change>,
+}
+
+/// One of two runs that are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// What it says of itself.
+    pub record: RunRecord,
+    /// Its topics.
+    pub topics: Vec<Topic>,
+    /// Its loneliest documents.
+    pub lonely: Vec<LonelyDocument>,
+}
+
+/// A topic in one run of a chain.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Past<'a> {
+    pub(super) run: &'a str,
+    pub(super) status: Status,
+    pub(super) size: i64,
+    pub(super) recent_share: Option<f64>,
+    pub(super) strength: Option<f64>,
+}
+
+impl Changes {
+    /// The changes of one of some kinds, in their order.
+    pub(super) fn of(&self, kinds: &[ChangeKind]) -> Vec<&Change> {
+        self.changes.iter().filter(|change| kinds.contains(&change.kind)).collect()
+    }
+
+    /// The documents that came, or went.
+    pub(super) fn documents(&self, kind: ChangeKind) -> i64 {
+        self.of(&[kind]).iter().filter_map(|change| change.documents).sum()
+    }
+
+    /// The topic in each run that has it, the oldest first.
+    pub(super) fn past(&self, topic_id: i64) -> Vec<Past<'_>> {
+        let of = |step: &'_ Step| step.topics.iter().position(|topic| topic.topic_id == topic_id);
+        let found = self.steps.iter().filter_map(|step| Some((step, &step.topics[of(step)?])));
+        found
+            .map(|(step, topic)| Past {
+                run: &step.run,
+                status: topic.status,
+                size: topic.size,
+                recent_share: topic.recent_share,
+                strength: topic.strength,
+            })
+            .collect()
+    }
+}
+
+/// What a status has been, run after run: `steady ×12, fading ×4`, the last ones where it changed often.
+pub(super) fn statuses(past: &[Past<'_>]) -> String {
+    const SHOWN: usize = 3;
+    let mut stretches: Vec<(Status, usize)> = Vec::new();
+    for past in past {
+        match stretches.last_mut() {
+            Some((status, runs)) if *status == past.status => *runs += 1,
+            _ => stretches.push((past.status, 1)),
+        }
+    }
+    let skipped = stretches.len().saturating_sub(SHOWN);
+    let shown = stretches[skipped..].iter().map(|(status, runs)| format!("{status} ×{runs}"));
+    let shown: Vec<String> = shown.collect();
+    format!("{}{}", if skipped > 0 { "… " } else { "" }, shown.join(", "))
+}
+
+/// What the sections of changes are about: their heading, and the kinds that they tell.
+pub(super) const EVENTS: [ChangeKind; 4] = [ChangeKind::Born, ChangeKind::Split, ChangeKind::Merged, ChangeKind::Died];
+pub(super) const STATUSES: [ChangeKind; 5] = [
+    ChangeKind::NowExtinct,
+    ChangeKind::NowFading,
+    ChangeKind::NoLongerFading,
+    ChangeKind::NowEmerging,
+    ChangeKind::NoLongerEmerging,
+];
+pub(super) const LONERS: [ChangeKind; 2] = [ChangeKind::NewLoner, ChangeKind::FoundCompany];
+
+/// What a kind is called where people read it.
+pub(super) const fn called(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::DocumentsIn => "came",
+        ChangeKind::DocumentsOut => "went",
+        ChangeKind::Born => "born",
+        ChangeKind::Split => "split off",
+        ChangeKind::Merged => "merged",
+        ChangeKind::Died => "died",
+        ChangeKind::Renamed => "renamed",
+        ChangeKind::NowExtinct => "now extinct",
+        ChangeKind::NowFading => "now fading",
+        ChangeKind::NoLongerFading => "no longer fading",
+        ChangeKind::NowEmerging => "now emerging",
+        ChangeKind::NoLongerEmerging => "no longer emerging",
+        ChangeKind::NewLoner => "new",
+        ChangeKind::FoundCompany => "found company",
+    }
+}

@@ -1,0 +1,243 @@
+//! Changes → what `strata report --since` prints: documents, topics that came and went, calls that changed, loners, and the
+//! topics' past.
+//!
+//! Invariant: as in [`super::super::terminal`].
+
+use strata_shared::findings::{Change, ChangeKind};
+
+use super::super::figures::{self, NONE, counted};
+use super::super::terminal::{LISTED, View, ink, sparkline, width};
+use super::super::text_table::{Cell, Column, Ink, render, shorten, wrap};
+use super::super::visible;
+use super::{Changes, EVENTS, LONERS, STATUSES, called, statuses};
+
+/// Draws what changed, each line as wide as the view at most.
+#[must_use]
+pub fn terminal(changes: &Changes, view: &View) -> String {
+    let sheet = Sheet { changes, width: width(view), colour: view.colour };
+    let sections = [sheet.documents(), sheet.events(), sheet.statuses(), sheet.loners(), sheet.past()];
+    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+struct Sheet<'a> {
+    changes: &'a Changes,
+    width: usize,
+    colour: bool,
+}
+
+impl Sheet<'_> {
+    fn heading(&self, heading: &str) -> String {
+        Ink::Strong.paint(&shorten(&heading.to_uppercase(), self.width), self.colour) + "\n"
+    }
+
+    fn paragraph(&self, text: &str) -> String {
+        wrap(text, "  ", self.width)
+    }
+
+    fn table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> String {
+        let shown = &rows[..rows.len().min(LISTED)];
+        let more = rows.len() - shown.len();
+        let more =
+            if more > 0 { self.paragraph(&format!("… {more} more in changes.parquet")) } else { String::new() };
+        render(columns, shown, self.width, self.colour) + &more
+    }
+
+    fn documents(&self) -> String {
+        let steps = self.changes.steps.len() - 1 - self.changes.since_place;
+        let number = |kind| self.changes.documents(kind).unsigned_abs();
+        let (came, went) = (number(ChangeKind::DocumentsIn), number(ChangeKind::DocumentsOut));
+        let last = self.changes.steps.last();
+        let now = last.map_or_else(String::new, |step| format!(" ({} now)", figures::count(step.rows)));
+        let title = format!("since {} · {}", self.changes.since, counted(steps as u64, "run"));
+        let title = Ink::Strong.paint(&shorten(&visible::plain(&title), self.width), self.colour);
+        let text = format!("{} came, {} went{now}", counted(came, "document"), figures::count(went));
+        format!("{title}\n{}", self.paragraph(&text))
+    }
+
+    fn events(&self) -> String {
+        let columns = [
+            Column::left(""),
+            Column::right("id"),
+            Column::flexible("topic"),
+            Column::right("docs"),
+            Column::right("of it").spare(1),
+            Column::left("from or into").spare(2),
+        ];
+        let rows: Vec<Vec<Cell>> = self.changes.of(&EVENTS).into_iter().map(event_row).collect();
+        let text = if rows.is_empty() { self.paragraph("no topic came or went") } else { self.table(&columns, &rows) };
+        self.heading("Topics that came and went") + &text
+    }
+
+    fn statuses(&self) -> String {
+        let columns = [
+            Column::left(""),
+            Column::right("id"),
+            Column::flexible("topic"),
+            Column::right("docs").spare(2),
+            Column::left("fade before").spare(1),
+            Column::left("fade now"),
+        ];
+        let rows: Vec<Vec<Cell>> = self.changes.of(&STATUSES).into_iter().map(status_row).collect();
+        let text = if rows.is_empty() { self.paragraph("no call changed") } else { self.table(&columns, &rows) };
+        let renamed: String = self
+            .changes
+            .of(&[ChangeKind::Renamed])
+            .into_iter()
+            .take(LISTED)
+            .map(|change| self.renamed(change))
+            .collect();
+        self.heading("Calls that changed") + &text + &renamed
+    }
+
+    fn renamed(&self, change: &Change) -> String {
+        let name = |name: &Option<String>| name.clone().unwrap_or_default();
+        let id = change.topic_id.unwrap_or_default();
+        self.paragraph(&format!(
+            "{id} moved and is “{}” now, before “{}”",
+            name(&change.name),
+            name(&change.other_name)
+        ))
+    }
+
+    fn loners(&self) -> String {
+        let columns = [
+            Column::left(""),
+            Column::flexible("document"),
+            Column::left("id").spare(1),
+            Column::right("before"),
+            Column::right("now"),
+        ];
+        let rows: Vec<Vec<Cell>> = self.changes.of(&LONERS).into_iter().map(loner_row).collect();
+        let text = if rows.is_empty() { self.paragraph("none came, none left") } else { self.table(&columns, &rows) };
+        self.heading("Loners") + &text
+    }
+
+    /// The past of the topics whose call changed or is not steady, the most changed first.
+    fn past(&self) -> String {
+        let Some(last) = self.changes.steps.last().filter(|_| self.changes.steps.len() > 1) else {
+            return String::new();
+        };
+        let changed: Vec<i64> = self.changes.of(&STATUSES).iter().filter_map(|change| change.topic_id).collect();
+        let mut topics: Vec<_> = last
+            .topics
+            .iter()
+            .filter(|topic| topic.status.is_decline() || topic.status.is_growth() || changed.contains(&topic.topic_id))
+            .collect();
+        topics.sort_by_key(|topic| (!changed.contains(&topic.topic_id), topic.topic_id));
+        let columns = [
+            Column::right("id"),
+            Column::flexible("topic"),
+            Column::left("share, run by run").spare(1),
+            Column::right("docs").spare(2),
+            Column::left("status, run by run"),
+        ];
+        let rows: Vec<Vec<Cell>> = topics
+            .into_iter()
+            .map(|topic| {
+                let past = self.changes.past(topic.topic_id);
+                let shares: Vec<Option<f64>> = past.iter().map(|past| past.recent_share).collect();
+                vec![
+                    Cell::usual(topic.topic_id.to_string()),
+                    Cell::usual(&topic.name),
+                    Cell::new(&sparkline(&shares), ink(topic.status)),
+                    Cell::usual(figures::signed(topic.size)),
+                    Cell::usual(statuses(&past)),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            String::new()
+        } else {
+            self.heading("Topics over the runs") + &self.table(&columns, &rows)
+        }
+    }
+}
+
+fn number(number: Option<i64>) -> Cell {
+    Cell::usual(number.map_or_else(|| NONE.into(), figures::signed))
+}
+
+fn text(text: Option<&String>) -> Cell {
+    Cell::usual(text.map_or(NONE, String::as_str))
+}
+
+/// Draws an id, which is no count.
+fn id(id: Option<i64>) -> Cell {
+    Cell::usual(id.map_or_else(|| NONE.into(), |id| id.to_string()))
+}
+
+fn event_row(change: &Change) -> Vec<Cell> {
+    let other = change.other_topic_id.map(|id| format!("{id} {}", change.other_name.as_deref().unwrap_or_default()));
+    vec![
+        Cell::new(called(change.kind), Ink::Strong),
+        id(change.topic_id),
+        text(change.name.as_ref()),
+        number(change.documents),
+        Cell::usual(change.share.map_or_else(|| NONE.into(), |share| format!("{} %", figures::percent(share)))),
+        Cell::usual(other.unwrap_or_default()),
+    ]
+}
+
+fn status_row(change: &Change) -> Vec<Cell> {
+    vec![
+        Cell::new(called(change.kind), change.status.map_or(Ink::Usual, ink)),
+        id(change.topic_id),
+        text(change.name.as_ref()),
+        number(change.documents),
+        Cell::usual(fade([change.former_fade, change.former_fade_low, change.former_fade_high])),
+        Cell::usual(fade([change.fade, change.fade_low, change.fade_high])),
+    ]
+}
+
+/// Writes a fade with its interval, `0.25 (0.10–0.53)`.
+pub(in super::super) fn fade([fade, low, high]: [Option<f64>; 3]) -> String {
+    let interval = low.zip(high).map_or_else(String::new, |(low, high)| format!(" ({low:.2}–{high:.2})"));
+    format!("{}{interval}", figures::ratio(fade))
+}
+
+fn loner_row(change: &Change) -> Vec<Cell> {
+    let (before, now) = similarities(change);
+    vec![
+        Cell::new(called(change.kind), Ink::Strong),
+        text(change.title.as_ref()),
+        text(change.document_id.as_ref()),
+        Cell::usual(before),
+        Cell::usual(now),
+    ]
+}
+
+/// Writes the similarities before and now; of a document that is no longer listed it is known that it is greater than the last one's.
+pub(in super::super) fn similarities(change: &Change) -> (String, String) {
+    let shown = |similarity: Option<f32>| similarity.map_or_else(|| NONE.into(), figures::similarity);
+    let bound = if change.kind == ChangeKind::FoundCompany { "≥ " } else { "" };
+    (shown(change.former_similarity), format!("{bound}{}", shown(change.similarity)))
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_width::UnicodeWidthStr;
+
+    use super::super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn everything_that_changed_is_told_within_the_width() {
+        for width in [60, 80, 100] {
+            let text = terminal(&fixture::changes(), &View { width, colour: false, page: None });
+            assert!(text.lines().all(|line| line.width() <= width), "{text}");
+            for part in ["SINCE", "born", "now fading", "found company", "≥ 0.", "×"] {
+                assert!(text.to_uppercase().contains(&part.to_uppercase()), "{part:?} is missing:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_changed_is_said_too() {
+        let mut changes = fixture::changes();
+        changes.changes.clear();
+        let text = terminal(&changes, &View { width: 80, colour: false, page: None });
+        for part in ["no topic came or went", "no call changed", "none came, none left"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

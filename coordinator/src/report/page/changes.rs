@@ -1,0 +1,144 @@
+//! What changed since the run before → a section, which is left out where a run follows none.
+
+use strata_shared::findings::{Change, ChangeKind, Topic};
+
+use super::super::changes::{Changes, EVENTS, LONERS, STATUSES, called, fade, similarities, statuses};
+use super::super::figures::{self, counted};
+use super::markup::{Figure, Markup, foreign, markup};
+use super::{ID, NAME, Report, title};
+
+/// Rows that are open to see; the rest is in the table of the run.
+const ROWS: usize = 40;
+
+/// Draws the section.
+pub(super) fn changes(report: &Report) -> Markup {
+    let Some(changes) = &report.changes else { return Markup::default() };
+    markup!(
+        r#"<section id="changes" aria-labelledby="changes-title"><h2 id="changes-title">What changed</h2><p class="soft">{}</p>{}{}{}{}</section>"#,
+        lead(changes),
+        events(changes),
+        calls(changes),
+        loners(changes),
+        past(changes)
+    )
+}
+
+/// Draws the link to the section, where there is one.
+pub(super) fn link(report: &Report) -> Markup {
+    report.changes.as_ref().map_or_else(Markup::default, |_| markup!(r##"<a href="#changes">What changed</a>"##))
+}
+
+fn lead(changes: &Changes) -> Markup {
+    let number = |kind| changes.documents(kind).unsigned_abs();
+    markup!(
+        "Since the run {}: {} came, {} went. A topic is known by its number from run to run; its strength is the part of its documents that stayed.",
+        foreign(&changes.since, ID),
+        counted(number(ChangeKind::DocumentsIn), "document"),
+        Figure(figures::count(number(ChangeKind::DocumentsOut)))
+    )
+}
+
+/// Draws a table of some kinds of changes, or says that there are none.
+fn table(
+    changes: &[&Change],
+    (caption, none): (&'static str, &'static str),
+    columns: &[&'static str],
+    row: fn(&Change) -> Markup,
+) -> Markup {
+    if changes.is_empty() {
+        return markup!("<h3>{}</h3><p>{}</p>", caption, none);
+    }
+    let headings = Markup::join(columns.iter().map(|column| markup!(r#"<th scope="col">{}</th>"#, *column)));
+    let beyond = changes.len().saturating_sub(ROWS);
+    let beyond =
+        (beyond > 0).then(|| markup!("<p class=\"soft\">… and {} more in changes.parquet.</p>", Figure(beyond)));
+    markup!(
+        r#"<h3>{}</h3><table class="plain"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}"#,
+        caption,
+        headings,
+        Markup::join(changes.iter().take(ROWS).map(|change| row(change))),
+        beyond
+    )
+}
+
+fn events(changes: &Changes) -> Markup {
+    let columns = ["what", "topic", "documents", "from or into"];
+    table(&changes.of(&EVENTS), ("Topics that came and went", "No topic came or went."), &columns, |change| {
+        let share = change.share.map(|share| markup!(" ({})", figures::share(Some(share))));
+        let other = change.other_name.as_ref().map(|name| markup!("{}{}", named(change.other_topic_id, name), share));
+        markup!(
+            r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td>{}</td></tr>"#,
+            called(change.kind),
+            topic(change),
+            Figure(figures::signed(change.documents.unwrap_or(0))),
+            other
+        )
+    })
+}
+
+fn calls(changes: &Changes) -> Markup {
+    let columns = ["what", "topic", "fade before", "fade now"];
+    table(&changes.of(&STATUSES), ("Calls that changed", "No call changed."), &columns, |change| {
+        markup!(
+            r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td></tr>"#,
+            called(change.kind),
+            topic(change),
+            fade([change.former_fade, change.former_fade_low, change.former_fade_high]),
+            fade([change.fade, change.fade_low, change.fade_high])
+        )
+    })
+}
+
+fn loners(changes: &Changes) -> Markup {
+    let columns = ["what", "document", "similarity before", "now"];
+    table(&changes.of(&LONERS), ("Loners", "None came, none left."), &columns, |change| {
+        let (before, now) = similarities(change);
+        markup!(
+            r#"<tr><td>{}</td><th scope="row">{} <span class="soft">{}</span></th><td class="number">{}</td><td class="number">{}</td></tr>"#,
+            called(change.kind),
+            title(change.title.as_deref().unwrap_or_default()),
+            foreign(change.document_id.as_deref().unwrap_or_default(), ID),
+            before,
+            now
+        )
+    })
+}
+
+/// Draws each topic's status, share and size over the runs, folded away.
+fn past(changes: &Changes) -> Markup {
+    let Some(last) = changes.steps.last() else { return Markup::default() };
+    let mut topics: Vec<&Topic> = last.topics.iter().collect();
+    topics.sort_by_key(|topic| topic.topic_id);
+    let rows = Markup::join(topics.iter().map(|topic| past_row(changes, topic)));
+    markup!(
+        r#"<details class="more"><summary>Each topic over {}</summary><table class="plain"><thead><tr><th scope="col">topic</th><th scope="col">status, run by run</th><th scope="col">recent share</th><th scope="col">documents</th><th scope="col">strength</th></tr></thead><tbody>{}</tbody></table></details>"#,
+        counted(changes.steps.len() as u64, "run"),
+        rows
+    )
+}
+
+fn past_row(changes: &Changes, topic: &Topic) -> Markup {
+    let past = changes.past(topic.topic_id);
+    let first = past.first();
+    let share = first.map(|past| figures::share(past.recent_share));
+    let size = first.map(|past| figures::signed(past.size));
+    markup!(
+        r#"<tr><th scope="row">{}</th><td>{}</td><td class="number">{} → {}</td><td class="number">{} → {}</td><td class="number">{}</td></tr>"#,
+        named(Some(topic.topic_id), &topic.name),
+        statuses(&past),
+        share,
+        figures::share(topic.recent_share),
+        size,
+        Figure(figures::signed(topic.size)),
+        figures::ratio(topic.strength)
+    )
+}
+
+fn topic(change: &Change) -> Markup {
+    named(change.topic_id, change.name.as_deref().unwrap_or_default())
+}
+
+fn named(id: Option<i64>, name: &str) -> Markup {
+    let id = id.map(|id| markup!(r#"<span class="soft">{}</span> "#, Figure(id)));
+    markup!("{}{}", id, foreign(name, NAME))
+}

@@ -1,0 +1,95 @@
+//! Every write of a month's update and its run, once: death before it, death after it, then the same command again.
+
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use strata_shared::exit::Failure;
+use strata_shared::generations;
+use strata_shared::layout;
+use strata_shared::store::Store;
+use strata_tests::faults::{Death, FaultStore, Moment};
+use strata_tests::monthly::Month;
+use strata_tests::objects;
+
+use super::pipeline::{Pipeline, Vectors, copy, read, runtime};
+
+fn store(inner: &Arc<dyn ObjectStore>) -> Store {
+    Store::new("memory:", Arc::clone(inner))
+}
+
+/// Runs `month` as one process that dies at `death`; returns what came of it and the number of its writes.
+fn live(inner: &Arc<dyn ObjectStore>, month: &Pipeline, death: Option<Death>) -> (Result<(), Failure>, u64) {
+    let faulty = FaultStore::new(Arc::clone(inner), death);
+    let store = Store::new("memory:", Arc::new(faulty.clone()));
+    let runtime = runtime();
+    let done = runtime.block_on(month.run(&store)).map(drop);
+    drop(runtime);
+    (done, faulty.num_writes())
+}
+
+/// Dies at each write of `second` over a store that holds what `make_first` left, and goes on.
+fn dies_at_every_write(make_first: impl Fn(&Store), second: &Pipeline) {
+    let first: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    make_first(&store(&first));
+    let before = read(&first);
+    let again = || -> Arc<dyn ObjectStore> {
+        let inner = InMemory::new();
+        runtime().block_on(copy(&store(&first), &inner));
+        Arc::new(inner)
+    };
+    let undisturbed = again();
+    let (done, num_writes) = live(&undisturbed, second, None);
+    done.unwrap();
+    let expected = read(&undisturbed);
+    assert!(num_writes > 15, "{num_writes} writes are too few for an update and a run");
+    for write in 1..=num_writes {
+        for moment in [Moment::Before, Moment::After] {
+            let inner = again();
+            let (done, _) = live(&inner, second, Some(Death { write, moment }));
+            assert!(done.is_err(), "nobody noticed death {moment:?} write {write}");
+            let left = read(&inner);
+            let copies = [layout::manifest(), layout::rejected(), layout::latest()].map(|key| key.to_string());
+            let is_kept = |key: &String| copies.contains(key) || left.get(key) == before.get(key);
+            assert!(before.keys().all(is_kept), "death {moment:?} write {write} touched the first generation");
+            let (done, _) = live(&inner, second, None);
+            done.unwrap_or_else(|failure| panic!("after death {moment:?} write {write}: {failure}"));
+            let differences = objects::differences(&expected, &read(&inner));
+            assert!(differences.is_empty(), "after death {moment:?} write {write}: {differences:#?}");
+        }
+    }
+}
+
+fn months() -> (Month, Month) {
+    let first = Month::first(100);
+    let second = first.next(25, &[3, 50], &[7, 90]);
+    (first, second)
+}
+
+#[test]
+fn an_update_with_vectors_brought_along_that_dies_at_any_write_ends_in_the_same_objects() {
+    let (first, second) = months();
+    let month = Pipeline::new(&first, Vectors::Brought);
+    let make_first = |store: &Store| drop(runtime().block_on(month.run(store)).unwrap());
+    dies_at_every_write(make_first, &Pipeline::new(&second, Vectors::BroughtSince(&first)));
+}
+
+#[test]
+fn an_update_of_a_store_of_the_first_format_that_dies_at_any_write_ends_in_the_same_objects() {
+    let (first, second) = months();
+    let month = Pipeline::new(&first, Vectors::Made);
+    let make_first = |store: &Store| {
+        runtime().block_on(async {
+            month.run(store).await.unwrap();
+            let found = generations::newest(store).await.unwrap();
+            let text = String::from_utf8(found.bytes.to_vec()).unwrap();
+            let lines =
+                text.lines().filter(|line| !line.contains("\"generation\"") && !line.contains("\"next_shard\""));
+            let first = lines.collect::<Vec<_>>().join("\n").replace("\"format\": 2", "\"format\": 1");
+            store.put(&layout::manifest(), first.into_bytes()).await.unwrap();
+            store.delete(&layout::generation(1)).await.unwrap();
+            store.delete(&layout::rejected_of(1)).await.unwrap();
+        });
+    };
+    dies_at_every_write(make_first, &Pipeline::new(&second, Vectors::Made));
+}

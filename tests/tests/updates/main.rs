@@ -1,0 +1,7 @@
+//! A corpus that grows: updates that die, that meet others, and that readers do not notice.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod every_write;
+mod pipeline;
+mod readers;

@@ -1,0 +1,263 @@
+//! The store → the run that is followed, the documents shared with it, and which of some documents a run has.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt};
+use ndarray::Array2;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use strata_shared::centroids;
+use strata_shared::exit::{Classify, Exit, Failure};
+use strata_shared::findings::{self, Topic};
+use strata_shared::labels::Labels;
+use strata_shared::layout::{self, RunName, run_file};
+use strata_shared::run_record::{PredecessorRecord, RunRecord};
+use strata_shared::store::Store;
+use strata_shared::table::TableError;
+
+use super::identity::{Ancestor, Lineage, trace};
+use super::overlap::FormerLabels;
+use super::predecessor;
+use crate::config::{Config, FormerExtent};
+use crate::corpus::Corpus;
+use crate::kmeans::Centroids;
+
+/// Label shards that are read ahead of the one that is counted.
+const SHARDS_AHEAD: usize = 2;
+
+/// Records that are read at once.
+const RECORDS_AT_ONCE: usize = 8;
+
+/// A run that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum LineageError {
+    /// It is of other vectors.
+    #[error("--warm-from {run}: is a run over vectors of {found}, expected one of {expected}")]
+    Vectors {
+        /// The run.
+        run: RunName,
+        /// The model whose vectors it took.
+        found: String,
+        /// The model whose vectors this run takes.
+        expected: String,
+    },
+    /// It is the run that is to be made.
+    #[error("--warm-from {run}: a run cannot follow itself; choose another --run")]
+    Itself {
+        /// The run.
+        run: RunName,
+    },
+    /// It lacks an object.
+    #[error("--warm-from {run}: is not whole: {damage}")]
+    Damaged {
+        /// The run.
+        run: RunName,
+        /// What is wrong.
+        damage: String,
+    },
+}
+
+impl Classify for LineageError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Vectors { .. } | Self::Itself { .. } => Exit::Configuration,
+            Self::Damaged { .. } => Exit::Data,
+        }
+    }
+}
+
+/// A finished run that another one follows.
+#[derive(Debug, Clone)]
+pub struct Following {
+    run: RunName,
+    /// What it says of itself.
+    pub record: RunRecord,
+    /// Its topics, in label order.
+    pub topics: Vec<Topic>,
+    centroids: Array2<f32>,
+}
+
+/// Topics and documents matched with those of the run that is followed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traced {
+    /// Who is whom.
+    pub lineage: Lineage,
+    /// Documents that the former run did not have.
+    pub documents_in: u64,
+    /// Documents that only the former run had.
+    pub documents_out: u64,
+}
+
+impl Traced {
+    /// Returns that of a run that follows none.
+    #[must_use]
+    pub fn first(num_topics: usize) -> Self {
+        Self { lineage: Lineage::first(num_topics), documents_in: 0, documents_out: 0 }
+    }
+}
+
+impl Following {
+    /// Finds the run that `run` is to follow: the one that was named, or the newest that fits; none with `--fresh`.
+    ///
+    /// # Errors
+    /// [`LineageError`] for one that was named and cannot be followed, or the store's own.
+    pub async fn find(config: &Config, corpus: &Corpus, run: &RunName) -> Result<Option<Self>, Failure> {
+        if config.settings.fresh {
+            return Ok(None);
+        }
+        let record = match &config.settings.warm_from {
+            Some(named) => Some(named_record(corpus, &RunName::new(named)?, run).await?),
+            None => newest_record(config, corpus, run).await?,
+        };
+        match record {
+            Some(record) => Ok(Some(Self::read(corpus, record).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn read(corpus: &Corpus, record: RunRecord) -> Result<Self, Failure> {
+        let (store, run) = (corpus.store(), RunName::new(&record.run)?);
+        let topics = findings::read_topics(store, &layout::in_run(&run, run_file::TOPICS)).await?;
+        let values = centroids::read(store, &layout::in_run(&run, run_file::CENTROIDS), corpus.dim()).await?;
+        let shape = (values.len() / corpus.dim(), corpus.dim());
+        let centroids = Array2::from_shape_vec(shape, values).map_err(|error| Failure::new(Exit::Data, error))?;
+        tracing::info!(predecessor = %run, generation = record.generation, topics = topics.len(), "follows a run");
+        Ok(Self { run, record, topics, centroids })
+    }
+
+    /// Returns what the run's size means for one that follows it.
+    #[must_use]
+    pub fn extent(&self) -> FormerExtent {
+        FormerExtent { clusters: self.record.clusters.requested, rows: self.record.rows as usize }
+    }
+
+    /// Returns its centroids, `[k, dim]`.
+    #[must_use]
+    pub fn centroids(&self) -> Array2<f32> {
+        self.centroids.clone()
+    }
+
+    /// Returns what the record of a run that follows it keeps; `warm` and `excess` say how the clustering came out.
+    #[must_use]
+    pub fn to_record(&self, warm: bool, excess: f64) -> PredecessorRecord {
+        PredecessorRecord {
+            run: self.run.to_string(),
+            generation: self.record.generation,
+            centroids_sha256: self.centroids_sha256().to_owned(),
+            warm,
+            excess,
+        }
+    }
+
+    /// Returns the sha256 of its centroids' object.
+    #[must_use]
+    pub fn centroids_sha256(&self) -> &str {
+        self.record.output(run_file::CENTROIDS).map_or("", |output| output.sha256.as_str())
+    }
+
+    /// Matches the topics of a run with its own, by the labels that stand under `labels` in the store.
+    ///
+    /// # Errors
+    /// Labels that cannot be read.
+    pub async fn trace(
+        &self,
+        store: &Store,
+        labels: &[Path],
+        centroids: &Centroids,
+        sizes: &[u64],
+    ) -> Result<Traced, TableError> {
+        let mut former = FormerLabels::with_capacity(self.record.rows as usize);
+        let own: Vec<Path> = self.record.labels().collect();
+        for_each(store, &own, |id, label| former.add(id, label)).await?;
+        for_each(store, labels, |id, label| former.meet(id, label)).await?;
+        let overlap = former.count();
+        let ancestor = |topic: &Topic| Ancestor { id: topic.topic_id, size: topic.size.unsigned_abs() };
+        let ancestors: Vec<Ancestor> = self.topics.iter().map(ancestor).collect();
+        let both = (self.centroids.view(), centroids.vectors());
+        let lineage = trace(&overlap, &ancestors, sizes, both, self.record.next_topic_id());
+        Ok(Traced { lineage, documents_in: overlap.documents_in, documents_out: overlap.documents_out })
+    }
+}
+
+/// Reads the record of a run that was named, if it can be followed.
+async fn named_record(corpus: &Corpus, named: &RunName, run: &RunName) -> Result<RunRecord, Failure> {
+    if named == run {
+        return Err(LineageError::Itself { run: run.clone() }.into());
+    }
+    let record = RunRecord::read(corpus.store(), named).await?;
+    if record.vectors_of != corpus.model().as_str() {
+        let (found, expected) = (record.vectors_of, corpus.model().to_string());
+        return Err(LineageError::Vectors { run: named.clone(), found, expected }.into());
+    }
+    match record.first_damaged(corpus.store(), named).await? {
+        Some(damage) => Err(LineageError::Damaged { run: named.clone(), damage }.into()),
+        None => Ok(record),
+    }
+}
+
+/// Chooses among the finished runs of the store; those that are not whole are passed over.
+async fn newest_record(config: &Config, corpus: &Corpus, run: &RunName) -> Result<Option<RunRecord>, Failure> {
+    let generation = corpus.generation();
+    let mut records = finished(corpus.store(), run).await?;
+    while let Some(chosen) = predecessor::select(&records, generation, corpus.model().as_str(), &config.settings) {
+        let name = RunName::new(&chosen.run)?;
+        let Some(damage) = chosen.first_damaged(corpus.store(), &name).await? else { return Ok(Some(chosen.clone())) };
+        tracing::warn!(predecessor = %name, "is not followed, since it is not whole: {damage}");
+        records.retain(|record| record.run != name.as_str());
+    }
+    Ok(None)
+}
+
+/// Reads the records of all finished runs but one.
+async fn finished(store: &Store, other_than: &RunName) -> Result<Vec<RunRecord>, Failure> {
+    let folders = store.folders(&layout::runs()).await?;
+    let names = folders.iter().filter_map(|name| RunName::new(name).ok()).filter(|name| name != other_than);
+    let records: Vec<Option<RunRecord>> = futures::stream::iter(names)
+        .map(|name| async move {
+            match RunRecord::read_if_present(store, &name).await {
+                Err(error) if error.exit() == Exit::Data => {
+                    tracing::warn!("{error}: it is not followed");
+                    Ok(None)
+                }
+                read => read,
+            }
+        })
+        .buffered(RECORDS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(records.into_iter().flatten().filter(|record| RunName::new(&record.run).is_ok()).collect())
+}
+
+/// Returns those of the wanted documents that are among the labels under `keys`.
+///
+/// # Errors
+/// Labels that cannot be read.
+pub(super) async fn present(
+    store: &Store,
+    keys: &[Path],
+    wanted: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, TableError> {
+    let mut found = BTreeSet::new();
+    if !wanted.is_empty() {
+        for_each(store, keys, |id, _| {
+            if wanted.contains(id) {
+                found.insert(id.to_owned());
+            }
+        })
+        .await?;
+    }
+    Ok(found)
+}
+
+/// Reads labels shard by shard.
+async fn for_each(store: &Store, keys: &[Path], mut work: impl FnMut(&str, i32)) -> Result<(), TableError> {
+    let mut shards =
+        futures::stream::iter(keys).map(|key| async move { Labels::read(store, key).await }).buffered(SHARDS_AHEAD);
+    while let Some(shard) = shards.try_next().await? {
+        for (row, &label) in shard.labels.iter().enumerate() {
+            work(shard.ids.value(row), label);
+        }
+    }
+    Ok(())
+}
