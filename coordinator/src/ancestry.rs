@@ -57,7 +57,7 @@ pub async fn all(store: &Store) -> Result<Vec<PastRun>, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    runs.sort_by(|a, b| (a.record.generation, a.finished).cmp(&(b.record.generation, b.finished)));
+    runs.sort_by_key(|run| (run.record.generation, run.finished));
     Ok(runs)
 }
 

@@ -234,7 +234,7 @@ impl RunRecord {
     /// Returns the objects that hold the documents' labels, in shard order.
     pub fn labels(&self) -> impl Iterator<Item = Path> + '_ {
         let keys = self.outputs.iter().map(|output| Path::from(output.key.as_str()));
-        keys.filter(|key| layout::is_labels(key))
+        keys.filter(layout::is_labels)
     }
 
     /// Returns the number above every topic's id that this run or one before it has given.

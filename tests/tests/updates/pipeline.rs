@@ -80,6 +80,7 @@ pub(crate) fn question(generation: Option<u64>) -> Config {
         memory_bytes: 1 << 30,
         scratch: None,
         lonely_exhaustive: false,
+        former: None,
     }
 }
 

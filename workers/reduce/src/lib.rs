@@ -72,8 +72,9 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     tracing::info!(%run, rows = corpus.num_rows(), dim = corpus.dim(), model = %corpus.model(), "reduce begins");
     let mut stages = Stages::begin(&config, &corpus, &run, (room.place, following)).await?;
     let mut clustering = stages.cluster().await?;
-    let (labelling, labelled) = stages.label(&mut clustering).await?;
-    let concluded = stages.conclude(labelling, &labelled).await?;
+    // On the heap: the future of the whole stays small.
+    let (labelling, labelled) = Box::pin(stages.label(&mut clustering)).await?;
+    let concluded = Box::pin(stages.conclude(labelling, &labelled)).await?;
     stages.compare(&labelled, &concluded.0).await?;
     let record = stages.finish(clustering, labelled, concluded).await?;
     checkpoint::remove(corpus.store(), &run).await?;

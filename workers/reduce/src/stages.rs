@@ -192,10 +192,9 @@ impl Stages {
         let work = async {
             let traced = (&labelled.traced, labels.as_slice());
             let changes = lineage::encode_changes(store, &self.run, following, traced, lonely).await?;
-            Ok::<_, Failure>(outputs.put(run_file::CHANGES, changes).await?)
+            outputs.put(run_file::CHANGES, changes).await
         };
-        self.stopwatch.stage("changes", self.corpus.num_rows(), work).await?;
-        Ok(())
+        self.stopwatch.stage("changes", self.corpus.num_rows(), work).await.map(drop)
     }
 
     /// Takes up labels that were made before, if they were and their index can still be made.

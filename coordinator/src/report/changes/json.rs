@@ -2,22 +2,22 @@
 //! columns, `runs`, and `topics`, each with its history.
 
 use serde::Serialize;
-use strata_shared::findings::{Change, Topic};
+use strata_shared::findings::Change;
 
 use super::super::visible;
-use super::{Changes, Past, Step};
+use super::{Changes, Past};
 
 #[derive(Serialize)]
 struct Printed<'a> {
     run: &'a str,
     since: &'a str,
     changes: &'a [Change],
-    runs: Vec<Run<'a>>,
+    runs: Vec<Ran<'a>>,
     topics: Vec<History<'a>>,
 }
 
 #[derive(Serialize)]
-struct Run<'a> {
+struct Ran<'a> {
     run: &'a str,
     generation: u64,
     rows: u64,
@@ -36,16 +36,17 @@ struct History<'a> {
 /// # Errors
 /// Never: numbers and strings always serialise.
 pub fn json(changes: &Changes) -> serde_json::Result<String> {
-    let run = |step: &'_ Step| (step.generation, step.rows, step.topics.len());
-    let runs = changes.steps.iter().map(|step| {
-        let (generation, rows, topics) = run(step);
-        Run { run: &step.run, generation, rows, topics }
+    let runs = changes.steps.iter().map(|step| Ran {
+        run: &step.run,
+        generation: step.generation,
+        rows: step.rows,
+        topics: step.topics.len(),
     });
-    let history = |topic: &'_ Topic| (topic.topic_id, changes.past(topic.topic_id));
     let last = changes.steps.last();
-    let topics = last.into_iter().flat_map(|step| &step.topics).map(|topic| {
-        let (topic_id, runs) = history(topic);
-        History { topic_id, name: &topic.name, runs }
+    let topics = last.into_iter().flat_map(|step| &step.topics).map(|topic| History {
+        topic_id: topic.topic_id,
+        name: &topic.name,
+        runs: changes.past(topic.topic_id),
     });
     let printed = Printed {
         run: last.map_or("", |step| step.run.as_str()),

@@ -251,7 +251,7 @@ mod tests {
         let (prospects, _) = prospects(&sample, array![[0.0], [1.0], [61.0]]);
         assert!((prospects.costs[0] - 1.0).abs() < 1e-6, "{:?}", prospects.costs);
         assert!((prospects.gain(2) - 400.0).abs() < 1e-3, "{}", prospects.gain(2));
-        assert_eq!(prospects.gain(0), 0.0, "a single row cannot be split");
+        assert!(prospects.gain(0).abs() < 1e-9, "a single row cannot be split");
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
     fn a_centroid_without_members_costs_nothing() {
         let sample = array![[0.0], [1.0], [10.0], [11.0]];
         let (prospects, _) = prospects(&sample, array![[0.5], [10.5], [900.0]]);
-        assert_eq!(prospects.costs[2], 0.0);
+        assert!(prospects.costs[2].abs() < 1e-9);
         assert_eq!(prospects.swaps(CAUTIOUS_RATIO).first().map(|swap| swap.removed), Some(2));
     }
 

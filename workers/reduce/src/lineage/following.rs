@@ -212,7 +212,8 @@ async fn newest_record(config: &Config, corpus: &Corpus, run: &RunName) -> Resul
 /// Reads the records of all finished runs but one.
 async fn finished(store: &Store, other_than: &RunName) -> Result<Vec<RunRecord>, Failure> {
     let folders = store.folders(&layout::runs()).await?;
-    let names = folders.iter().filter_map(|name| RunName::new(name).ok()).filter(|name| name != other_than);
+    let names: Vec<RunName> =
+        folders.iter().filter_map(|name| RunName::new(name).ok()).filter(|name| name != other_than).collect();
     let records: Vec<Option<RunRecord>> = futures::stream::iter(names)
         .map(|name| async move {
             match RunRecord::read_if_present(store, &name).await {
@@ -252,8 +253,9 @@ pub(super) async fn present(
 
 /// Reads labels shard by shard.
 async fn for_each(store: &Store, keys: &[Path], mut work: impl FnMut(&str, i32)) -> Result<(), TableError> {
-    let mut shards =
-        futures::stream::iter(keys).map(|key| async move { Labels::read(store, key).await }).buffered(SHARDS_AHEAD);
+    let mut shards = futures::stream::iter(keys.to_vec())
+        .map(|key| async move { Labels::read(store, &key).await })
+        .buffered(SHARDS_AHEAD);
     while let Some(shard) = shards.try_next().await? {
         for (row, &label) in shard.labels.iter().enumerate() {
             work(shard.ids.value(row), label);

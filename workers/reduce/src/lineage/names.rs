@@ -22,12 +22,11 @@ pub fn keep(names: &mut [TopicName], identities: &[Identity], former: &[Topic]) 
         names.iter().zip(identities).map(|(name, identity)| kept(name, identity, former)).collect();
     let mut taken: BTreeSet<String> = kept.iter().flatten().map(|name| (*name).to_owned()).collect();
     for (name, kept) in names.iter_mut().zip(&kept) {
-        match kept {
-            Some(kept) => (*kept).clone_into(&mut name.name),
-            None => {
-                name.name = free(name, &taken);
-                taken.insert(name.name.clone());
-            }
+        if let Some(kept) = kept {
+            (*kept).clone_into(&mut name.name);
+        } else {
+            name.name = free(name, &taken);
+            taken.insert(name.name.clone());
         }
     }
 }
