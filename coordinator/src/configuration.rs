@@ -14,6 +14,7 @@ use strata_shared::termination;
 
 use crate::command_line::CommandLine;
 use crate::display;
+use crate::notify::Hook;
 
 /// A command line with all its sources merged.
 #[derive(Debug)]
@@ -253,14 +254,22 @@ fn value(argument: &Arg, name: &str, file: &Settings) -> Value {
     if let Some((variable, set)) =
         variable.and_then(|variable| std::env::var(&variable).ok().map(|set| (variable, set)))
     {
-        return Value { value: Some(set), source: format!("environment ({variable})") };
+        return Value { value: Some(shown(name, set)), source: format!("environment ({variable})") };
     }
     if let Some(words) = file.get(name) {
-        return Value { value: Some(words.join(" ")), source: "file".into() };
+        return Value { value: Some(shown(name, words.join(" "))), source: "file".into() };
     }
     let defaults: Vec<_> = argument.get_default_values().iter().map(|word| word.to_string_lossy()).collect();
     let value = (!defaults.is_empty()).then(|| defaults.join(" "));
     Value { value, source: "default".into() }
+}
+
+/// Returns a value as it may be seen: a hook may have a token in it.
+fn shown(name: &str, value: String) -> String {
+    match value.parse::<Hook>() {
+        Ok(hook) if name == "notify" => hook.to_string(),
+        _ => value,
+    }
 }
 
 #[cfg(test)]

@@ -81,23 +81,23 @@ impl Means {
     }
 
     async fn run(&self, flags: RunCommand) -> Result<(), Failure> {
-        let RunCommand { store, lease, shard, plan, embed, reduce, machine } = flags;
+        let RunCommand { store, lease, shard, plan, embed, reduce, machine, notify } = flags;
         if plan.plan {
             return commands::plan(&self.open(&store.store)?, shard, plan).await;
         }
         let launcher = Launcher::Machine(self.machine(machine).embedding(&embed));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
-        commands::run(&context, lease, Some(shard), &embed.model, &reduce).await
+        commands::run(&context, lease, Some(shard), &embed.model, (&reduce, &notify)).await
     }
 
     async fn coordinate(&self, flags: CoordinateCommand) -> Result<(), Failure> {
-        let CoordinateCommand { store, lease, shard, model, reduce, jobs, place, metrics } = flags;
+        let CoordinateCommand { store, lease, shard, model, reduce, jobs, place, notify, metrics } = flags;
         if let Some(address) = metrics {
             metrics::serve(address, "strata").await;
         }
         let launcher = Launcher::Jobs(commands::jobs(jobs, place).await?);
         let context = self.context(Store::open(&store.store)?, &store.store, launcher);
-        commands::coordinate(&context, lease, shard, &model, &reduce).await
+        commands::coordinate(&context, lease, shard, &model, (&reduce, &notify)).await
     }
 
     fn machine(&self, flags: MachineFlags) -> Machine {

@@ -10,6 +10,7 @@ pub mod configuration;
 mod dispatch;
 pub mod display;
 pub mod launch;
+pub mod notify;
 pub mod page;
 pub mod plan;
 pub mod report;

@@ -251,6 +251,8 @@ pub mod run_file {
     pub const UNFINISHED: &str = "unfinished.json";
     /// What later stages of such a run need to know of each row.
     pub const UNFINISHED_ROWS: &str = "unfinished.rows";
+    /// What a hook was told of the run, once it has taken it.
+    pub const NOTIFIED: &str = "notified.json";
     /// The page.
     pub const REPORT: &str = "report.html";
 }

@@ -136,6 +136,12 @@ impl Store {
         }
     }
 
+    /// Returns the folder of a directory store.
+    #[must_use]
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.folder.as_deref()
+    }
+
     /// Returns the store's URL without credentials.
     #[must_use]
     pub fn url(&self) -> &str {

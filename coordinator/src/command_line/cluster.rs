@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{LeaseFlags, ModelFlags, ReduceFlags, ShardFlags, StoreFlags};
+use super::{LeaseFlags, ModelFlags, NotifyFlags, ReduceFlags, ShardFlags, StoreFlags};
 
 /// `strata coordinate`.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ pub struct CoordinateCommand {
     /// Where they run.
     #[command(flatten)]
     pub place: NamespaceFlag,
+    /// Who wants to know.
+    #[command(flatten)]
+    pub notify: NotifyFlags,
     /// Serve metrics for Prometheus here, such as 0.0.0.0:9464 [default: nowhere]
     #[arg(long, env = "STRATA_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,

@@ -10,6 +10,7 @@ use strata_shared::settings::{
     DEFAULT_MAX_LINE, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes,
 };
 
+use crate::notify::Hook;
 use crate::shard::{DEFAULT_MAX_CHANGE, MaxChange, Terms};
 
 /// `strata shard`.
@@ -84,6 +85,9 @@ pub struct RunCommand {
     /// On how much of the machine.
     #[command(flatten)]
     pub machine: MachineFlags,
+    /// Who wants to know.
+    #[command(flatten)]
+    pub notify: NotifyFlags,
 }
 
 /// `strata status` and `strata history`.
@@ -132,12 +136,23 @@ impl LeaseFlags {
     }
 }
 
+/// Who is told of a run that is finished.
+#[derive(Debug, Args)]
+pub struct NotifyFlags {
+    /// Tell this command (JSON on its stdin) or post to this URL what each run has changed
+    #[arg(long, env = "STRATA_NOTIFY", value_name = "COMMAND|URL", hide_env_values = true)]
+    pub notify: Option<Hook>,
+}
+
 /// How inputs become documents.
 #[derive(Debug, Args)]
 pub struct ShardFlags {
     /// JSON lines (plain, .gz, .zst, - for stdin) or Parquet files
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
+    /// Each INPUT is a folder, here or in a store: take the snapshot in it that was written last
+    #[arg(long, env = "STRATA_NEWEST")]
+    pub newest: bool,
     /// Documents a shard
     #[arg(
         long, env = "STRATA_ROWS_PER_SHARD", value_name = "N",

@@ -15,7 +15,7 @@ pub use cluster::{
     SubmissionFlags, SubmitCommand,
 };
 pub use local::{
-    EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, PlanFlags, ReduceCommand, ReduceFlags,
+    EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, NotifyFlags, PlanFlags, ReduceCommand, ReduceFlags,
     ReportCommand, ReportFlags, RunCommand, ShardCommand, ShardFlags, StatusCommand, StoreFlags,
 };
 

@@ -4,7 +4,7 @@ use strata_shared::exit::Failure;
 use strata_shared::manifest::Manifest;
 
 use super::Context;
-use crate::command_line::{JobFlags, LeaseFlags, ModelFlags, NamespaceFlag, ReduceFlags, ShardFlags};
+use crate::command_line::{JobFlags, LeaseFlags, ModelFlags, NamespaceFlag, NotifyFlags, ReduceFlags, ShardFlags};
 use crate::launch::kubernetes::{Cluster, Jobs, Templates};
 
 /// Where manifests give inputs: URLs with white space between them.
@@ -30,7 +30,7 @@ pub async fn coordinate(
     lease: LeaseFlags,
     mut inputs: ShardFlags,
     model: &ModelFlags,
-    question: &ReduceFlags,
+    question: (&ReduceFlags, &NotifyFlags),
 ) -> Result<(), Failure> {
     if inputs.inputs.is_empty() {
         inputs.inputs = std::env::var(INPUTS).unwrap_or_default().split_whitespace().map(str::to_owned).collect();

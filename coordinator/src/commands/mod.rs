@@ -17,15 +17,14 @@ use std::sync::Arc;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::layout::{ModelName, RunName};
 use strata_shared::measurements::Measurements;
-use strata_shared::settings::SettingError;
 use strata_shared::store::Store;
 
-use crate::command_line::{LeaseFlags, ModelFlags, PlanFlags, ReduceFlags, ReportFlags, ShardFlags};
+use crate::command_line::{LeaseFlags, ModelFlags, NotifyFlags, PlanFlags, ReduceFlags, ReportFlags, ShardFlags};
 use crate::configuration::Value;
 use crate::display::Display;
 use crate::launch::Launcher;
 use crate::report::{self, View};
-use crate::{ancestry, page, shard as sharding};
+use crate::{ancestry, notify, page, shard as sharding};
 
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
@@ -63,16 +62,19 @@ pub async fn shard(context: &Context, lease: LeaseFlags, flags: ShardFlags) -> R
 }
 
 async fn make_shards(context: &Context, flags: ShardFlags) -> Result<(), Failure> {
-    let outcome = sharding::run(request(flags)?, &context.store).await?;
+    let outcome = sharding::run(request(flags).await?, &context.store).await?;
     describe::shards(&outcome);
     Ok(())
 }
 
-fn request(flags: ShardFlags) -> Result<sharding::Request, SettingError> {
-    let (settings, terms) = (flags.settings()?, flags.terms());
+async fn request(flags: ShardFlags) -> Result<sharding::Request, Failure> {
+    let (settings, terms, mut inputs) = (flags.settings()?, flags.terms(), flags.inputs);
+    if flags.newest {
+        inputs = futures::future::try_join_all(inputs.iter().map(|folder| sharding::newest_in(folder))).await?;
+    }
     let vectors =
         flags.vectors.zip(flags.model_name).map(|(file, model_name)| sharding::VectorsRequest { file, model_name });
-    Ok(sharding::Request { inputs: flags.inputs, settings, vectors, terms })
+    Ok(sharding::Request { inputs, settings, vectors, terms })
 }
 
 /// `strata shard --plan` and `strata run --plan`: what the inputs would change, on stdout.
@@ -80,7 +82,7 @@ fn request(flags: ShardFlags) -> Result<sharding::Request, SettingError> {
 /// # Errors
 /// Inputs or a corpus that cannot be read.
 pub async fn plan(context: &Context, flags: ShardFlags, how: PlanFlags) -> Result<(), Failure> {
-    let request = request(flags)?;
+    let request = request(flags).await?;
     let terms = request.terms;
     let change = sharding::plan(request, &context.store).await?;
     context.display.finish();
@@ -94,13 +96,13 @@ pub async fn plan(context: &Context, flags: ShardFlags, how: PlanFlags) -> Resul
 /// `strata run`: all of it, then the tables on stdout; without `inputs`, of the corpus that the store holds.
 ///
 /// # Errors
-/// What keeps a stage from being finished; the same command goes on from there.
+/// What keeps a stage from being finished, or nobody took the notification; the same command goes on from there.
 pub async fn run(
     context: &Context,
     lease: LeaseFlags,
     inputs: Option<ShardFlags>,
     flags: &ModelFlags,
-    question: &ReduceFlags,
+    (question, notify): (&ReduceFlags, &NotifyFlags),
 ) -> Result<(), Failure> {
     inputs.as_ref().map(ShardFlags::settings).transpose()?;
     question.settings()?;
@@ -125,7 +127,12 @@ pub async fn run(
         reduce::finish_run(context, question, vectors_of).await
     });
     let report = exclusive::exclusively(context, lease, "strata run", work).await?;
-    show(context, report).await
+    let record = report.findings.record.clone();
+    show(context, report).await?;
+    match &notify.notify {
+        Some(hook) => notify::tell(hook, &context.store, &record).await,
+        None => Ok(()),
+    }
 }
 
 /// Refuses a question about other vectors than the ones that the command makes.

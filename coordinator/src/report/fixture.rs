@@ -279,7 +279,7 @@ pub(super) fn with_topics(num_topics: usize) -> Report {
 }
 
 /// The usual run, of 40 topics.
-pub(super) fn report() -> Report {
+pub(crate) fn report() -> Report {
     with_topics(40)
 }
 

@@ -7,7 +7,7 @@
 mod changes;
 mod figures;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod history;
 mod json;
 mod page;
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strata_shared::findings::{Findings, Status, Topic};
 use strata_shared::manifest::Manifest;
 
-pub use changes::{Changes, End, Step, compose, history, json as changes_json, terminal as changes_terminal};
+pub use changes::{Changes, End, Step, compose, history, json as changes_json, summary, terminal as changes_terminal};
 pub use json::json;
 pub use page::html;
 pub use tally::{Tally, TallyError};

@@ -47,7 +47,9 @@ pub enum ShardError {
         source: io::Error,
     },
     /// An input is a directory.
-    #[error("input {input}: is a directory, expected a file; name the files in it one by one")]
+    #[error(
+        "input {input}: is a directory, expected a file; name the files in it one by one, or take the newest of them by --newest"
+    )]
     Directory {
         /// The input as given.
         input: String,
@@ -57,6 +59,17 @@ pub enum ShardError {
     Absent {
         /// The input as given.
         input: String,
+    },
+    /// A folder holds no snapshot.
+    #[error(
+        "input {folder}: none of the {num_objects} objects in it is a snapshot by its name, expected .jsonl, .ndjson, .json or \
+         .parquet, maybe with .gz or .zst"
+    )]
+    NoSnapshot {
+        /// The folder as given.
+        folder: String,
+        /// What it holds.
+        num_objects: usize,
     },
     /// An input could not be read to its end.
     #[error("input {input}: cannot be read")]
@@ -216,6 +229,7 @@ impl Classify for ShardError {
             | Self::Open { .. }
             | Self::Directory { .. }
             | Self::Absent { .. }
+            | Self::NoSnapshot { .. }
             | Self::OtherSettings { .. }
             | Self::TooMuch { .. }
             | Self::Older { .. }

@@ -25,6 +25,7 @@ mod input;
 mod join;
 mod known;
 mod lines;
+mod newest;
 mod reason;
 mod reuse;
 mod rows;
@@ -50,6 +51,7 @@ use tokio::task::JoinError;
 pub use assemble::Tally;
 pub use change::{Change, DEFAULT_MAX_CHANGE, MaxChange, Terms};
 pub use error::ShardError;
+pub use newest::newest_in;
 pub use reason::Reason;
 
 use corpus::Sources;

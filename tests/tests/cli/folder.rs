@@ -71,6 +71,12 @@ impl Folder {
         self.command(&binaries::path("strata").unwrap(), words).output().unwrap().into()
     }
 
+    /// The same with variables of the environment.
+    pub(crate) fn strata_with(&self, words: &str, variables: &[(&str, &str)]) -> Said {
+        let mut command = self.command(&binaries::path("strata").unwrap(), words);
+        command.envs(variables.iter().copied()).output().unwrap().into()
+    }
+
     /// Shards the corpus with its vectors, ten rows a shard, into `@store`.
     pub(crate) fn shard(&self) {
         self.shard_by(10);

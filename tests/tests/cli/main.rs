@@ -7,6 +7,7 @@ mod folder;
 mod interruptions;
 mod lease;
 mod pods;
+mod schedule;
 mod settings;
 mod streams;
 mod updates;

@@ -3,6 +3,7 @@
 mod composition;
 mod json;
 mod past;
+mod summary;
 mod terminal;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use strata_shared::run_record::RunRecord;
 pub use composition::compose;
 pub use json::json;
 pub use past::history;
+pub use summary::summary;
 pub use terminal::terminal;
 pub(super) use terminal::{fade, similarities};
 

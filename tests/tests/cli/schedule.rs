@@ -1,0 +1,88 @@
+//! The command that a schedule starts every month: it takes the newest snapshot, and tells whoever wants to know.
+
+use std::fs::File;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use strata_tests::monthly::Month;
+
+use super::folder::Folder;
+
+const CONFIG: &str = "\
+inputs = [\"{}/snapshots\"]
+newest = true
+complete = true
+store = \"{}/store\"
+vectors = \"{}/all.parquet\"
+model-name = \"hashed\"
+rows-per-shard = 40
+clusters = 5
+lonely = 10
+notify = \"cat >> {}/told\"
+";
+
+/// Puts a month's snapshot into the folder, as if it had been written on this day of the year.
+fn deliver(folder: &Folder, name: &str, day: u64, month: &Month) {
+    let path = folder.path("snapshots").join(name);
+    std::fs::write(&path, month.lines()).unwrap();
+    let written = SystemTime::UNIX_EPOCH + Duration::from_secs((20_000 + day) * 86_400);
+    File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
+}
+
+fn told(folder: &Folder) -> Vec<Value> {
+    let told = std::fs::read_to_string(folder.path("told")).unwrap_or_default();
+    told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_month_takes_the_newest_snapshot_and_is_told_once() {
+    let folder = Folder::with_corpus(1);
+    let first = Month::first(150);
+    let second = first.next(25, &[], &[7, 90]);
+    std::fs::create_dir(folder.path("snapshots")).unwrap();
+    std::fs::write(folder.path("all.parquet"), Month::first(175).vectors_since(None)).unwrap();
+    let config = CONFIG.replace("{}", &folder.path("").display().to_string());
+    std::fs::write(folder.path("strata.toml"), config).unwrap();
+
+    let nothing = folder.strata("run --config @strata.toml").ended_with(2).stderr;
+    assert!(nothing.contains("none of the 0 objects in it is a snapshot"), "{nothing}");
+
+    deliver(&folder, "z-january.jsonl", 1, &first);
+    deliver(&folder, "a.jsonl.sha256", 300, &Month::first(1));
+    folder.strata("run --config @strata.toml").ended_with(0);
+    let january = told(&folder);
+    assert_eq!((january.len(), &january[0]["generation"], &january[0]["changes"]), (1, &1.into(), &Value::Null));
+
+    let again = folder.strata("run --config @strata.toml").ended_with(0);
+    assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+    assert_eq!(told(&folder).len(), 1, "of nothing new nobody is told");
+
+    deliver(&folder, "february.jsonl", 32, &second);
+    let updated = folder.strata("run --config @strata.toml").ended_with(0).stderr;
+    assert!(updated.contains("february.jsonl") && updated.contains("25 new"), "{updated}");
+    let both = told(&folder);
+    assert_eq!((both.len(), &both[1]["generation"]), (2, &2.into()));
+    let changes = &both[1]["changes"];
+    assert_eq!((&changes["since"], &changes["changes"][0]["documents"]), (&both[0]["run"], &25.into()));
+    let text = both[1]["text"].as_str().unwrap();
+    assert!(text.contains("25 documents came, 2 went") && text.contains("/report.html"), "{text}");
+}
+
+#[test]
+fn a_notification_that_nobody_took_is_given_again_and_the_run_stands() {
+    let folder = Folder::with_corpus(1);
+    let month = Month::first(60);
+    month.write(&folder.path(""), "month", None).unwrap();
+    let run = "run @month.jsonl --vectors @month.parquet --model-name hashed --store @store --clusters 3 --lonely 5";
+    let said = folder.strata_with(run, &[("STRATA_NOTIFY", "false --token s3cret")]).ended_with(1);
+    assert!(said.stdout.contains("LONELIEST DOCUMENTS"), "{}", said.stdout);
+    assert!(said.stderr.contains("--notify false: found exit status: 1"), "{}", said.stderr);
+    assert!(!said.stderr.contains("s3cret"), "{}", said.stderr);
+    let shown =
+        folder.strata_with("config", &[("STRATA_NOTIFY", "https://hooks.example.com/s3cret")]).ended_with(0).stdout;
+    assert!(shown.contains("https://hooks.example.com/...") && !shown.contains("s3cret"), "{shown}");
+    let told = format!("cat > {}", folder.path("told").display());
+    folder.strata_with(run, &[("STRATA_NOTIFY", &told)]).ended_with(0);
+    let told: Value = serde_json::from_slice(&std::fs::read(folder.path("told")).unwrap()).unwrap();
+    assert_eq!(told["generation"], 1);
+}
