@@ -169,6 +169,6 @@ fn compare_truth_prints_what_was_planted_and_found_and_refuses_a_store_without_a
     let empty = tempfile::tempdir().expect("a folder");
     let refused = compare_truth(&run, empty.path());
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("strata shard"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no such finished run"), "{refused:?}");
     assert!(found(empty.path()).is_err());
 }

@@ -143,14 +143,19 @@ fn findings_are_those_of_a_fresh_store_with_the_same_documents() {
         let last = &months[month - 1];
         months.push(last.next(20, &[month as u64, 70 + month as u64], &[10 + month as u64]));
     }
-    let mut run = None;
     let since = months.iter().map(Vectors::BroughtSince);
     for (month, vectors) in months.iter().zip(std::iter::once(Vectors::Brought).chain(since)) {
-        run = Some(runtime().block_on(Pipeline::new(month, vectors).run(&grown)).unwrap());
+        runtime().block_on(Pipeline::new(month, vectors).run(&grown)).unwrap();
     }
-    let (run, last) = (run.unwrap(), months.last().unwrap());
-    let of_fresh = runtime().block_on(Pipeline::new(last, Vectors::Brought).run(&fresh)).unwrap();
+    let last = months.last().unwrap();
     runtime().block_on(async {
+        Pipeline::new(last, Vectors::Brought).shard(&fresh).await.unwrap();
+        let reduce = async |store: &Store| {
+            let mut config = question(None);
+            config.settings.fresh = true;
+            strata_reduce::run(config, store.clone()).await.unwrap()
+        };
+        let (run, of_fresh) = (reduce(&grown).await, reduce(&fresh).await);
         let read = async |store: &Store, run: &RunName| {
             let record = RunRecord::read(store, run).await.unwrap();
             Findings::read(store, run, record).await.unwrap()

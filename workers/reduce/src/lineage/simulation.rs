@@ -31,9 +31,8 @@ const WITHDRAWAL: usize = 18;
 /// Documents that the born topic gets each month.
 const BORN_MONTHLY: usize = 25;
 
-/// The topic that is born, the ones that divide and go, and what the one that divides becomes.
+/// The topic that is born, the one that goes, and what becomes of half of the one that divides.
 const BORN: usize = TOPICS;
-const DIVIDED: usize = 3;
 const WITHDRAWN: usize = 7;
 const HALF: usize = TOPICS + 1;
 
@@ -100,12 +99,14 @@ impl Corpus {
         }
     }
 
-    fn plant(&mut self, month: usize) {
+    fn plant(&mut self, month: usize, former: &Run) {
         if month >= BIRTH {
             self.add(BORN, BORN_MONTHLY);
         }
         if month == DIVISION {
-            for document in self.of(DIVIDED).into_iter().step_by(2) {
+            // One that lies in two clusters would leave them as they are, and move them.
+            let whole = (0..TOPICS).find(|topic| *topic != WITHDRAWN && former.is_whole(self, *topic));
+            for document in self.of(whole.unwrap()).into_iter().step_by(2) {
                 self.correct(document, HALF);
             }
         }
@@ -169,16 +170,31 @@ impl Run {
         trace(&former.count(), &ancestors, sizes, both, self.lineage.next_topic_id)
     }
 
-    /// The id of the cluster that has most of a topic's documents, and whether that topic has most of its own.
-    fn main_id(&self, corpus: &Corpus, topic: usize) -> Option<(i64, bool)> {
-        let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
+    /// A topic's documents by cluster.
+    fn counts(&self, corpus: &Corpus, topic: usize) -> BTreeMap<i32, usize> {
+        let mut counts = BTreeMap::new();
         for (number, label) in self.numbers.iter().zip(&self.labels) {
-            if corpus.documents[number].0 == topic {
+            if corpus.documents.get(number).is_some_and(|(of, _)| *of == topic) {
                 *counts.entry(*label).or_default() += 1;
             }
         }
-        let (label, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        counts
+    }
+
+    /// The id of the cluster that has most of a topic's documents, and whether that topic has most of its own.
+    fn main_id(&self, corpus: &Corpus, topic: usize) -> Option<(i64, bool)> {
+        let (label, count) = self.counts(corpus, topic).into_iter().max_by_key(|(_, count)| *count)?;
         Some((self.lineage.topics[label as usize].id, 2 * count as u64 > self.sizes[label as usize]))
+    }
+
+    /// Tells whether one cluster has nearly all of a topic's documents, and hardly any other.
+    fn is_whole(&self, corpus: &Corpus, topic: usize) -> bool {
+        let counts = self.counts(corpus, topic);
+        let all: usize = counts.values().sum();
+        let is_nearly_all = |(&label, &count): (&i32, &usize)| {
+            10 * count >= 9 * all && 10 * count as u64 >= 8 * self.sizes[label as usize]
+        };
+        counts.iter().any(is_nearly_all)
     }
 }
 
@@ -194,7 +210,7 @@ fn months(seed: u64, is_planted: bool) -> (Vec<Vec<Event>>, Vec<Run>, Corpus) {
             _ => true,
         });
         if is_planted {
-            corpus.plant(month);
+            corpus.plant(month, &runs[month]);
         }
         let run = Run::make(&corpus, runs.last());
         runs.push(run);
