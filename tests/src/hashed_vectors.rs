@@ -75,17 +75,24 @@ pub fn npy(rows: u64) -> Vec<u8> {
 }
 
 /// Encodes the vectors of documents by id as a Parquet file: each the vector of the document's text.
-///
-/// # Panics
-/// Never: the columns are built to fit.
 #[must_use]
 pub fn parquet(documents: &[(String, String)]) -> Vec<u8> {
-    let ids = StringArray::from_iter_values(documents.iter().map(|(id, _)| id));
-    let values = Float32Array::from_iter_values(documents.iter().flat_map(|(_, text)| vector(text)));
+    let named: Vec<_> = documents.iter().map(|(id, text)| (id.clone(), vector(text))).collect();
+    named_parquet(DIM, &named)
+}
+
+/// Encodes vectors of `dim` dimensions by id as a Parquet file.
+///
+/// # Panics
+/// If a vector has another length.
+#[must_use]
+pub fn named_parquet(dim: usize, named: &[(String, Vec<f32>)]) -> Vec<u8> {
+    let ids = StringArray::from_iter_values(named.iter().map(|(id, _)| id));
+    let values = Float32Array::from_iter_values(named.iter().flat_map(|(_, vector)| vector.iter().copied()));
     let item = Arc::new(Field::new("element", DataType::Float32, false));
-    let vectors = FixedSizeListArray::new(item, DIM as i32, Arc::new(values), None);
+    let vectors = FixedSizeListArray::new(item, dim as i32, Arc::new(values), None);
     let columns: [(&str, ArrayRef); 2] = [("id", Arc::new(ids)), ("vector", Arc::new(vectors))];
-    let batch = RecordBatch::try_from_iter(columns).expect("columns of equal length");
+    let batch = RecordBatch::try_from_iter(columns).expect("a vector for each id");
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("a writer into memory");
     writer.write(&batch).expect("a batch of its schema");
     writer.into_inner().expect("a file in memory")

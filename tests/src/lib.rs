@@ -12,6 +12,7 @@ pub mod hashed_vectors;
 pub mod installed;
 pub mod monthly;
 pub mod objects;
+pub mod planted_months;
 pub mod planted_run;
 pub mod private_mount;
 pub mod process_group;
