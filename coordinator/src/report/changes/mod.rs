@@ -77,6 +77,15 @@ impl Changes {
         self.of(&[kind]).iter().filter_map(|change| change.documents).sum()
     }
 
+    /// Says that there are more or fewer topics than before, where that is so.
+    pub(super) fn resized(&self) -> Option<String> {
+        let (former, now) = (self.steps.get(self.since_place)?.topics.len(), self.steps.last()?.topics.len());
+        let text = format!(
+            "{former} topics became {now}: where the number of clusters changes, some topics come or go by that alone"
+        );
+        (former != now).then_some(text)
+    }
+
     /// The topic in each run that has it, the oldest first.
     pub(super) fn past(&self, topic_id: i64) -> Vec<Past<'_>> {
         let of = |step: &'_ Step| step.topics.iter().position(|topic| topic.topic_id == topic_id);

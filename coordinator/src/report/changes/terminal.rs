@@ -65,7 +65,8 @@ impl Sheet<'_> {
         ];
         let rows: Vec<Vec<Cell>> = self.changes.of(&EVENTS).into_iter().map(event_row).collect();
         let text = if rows.is_empty() { self.paragraph("no topic came or went") } else { self.table(&columns, &rows) };
-        self.heading("Topics that came and went") + &text
+        let resized = self.changes.resized().map_or_else(String::new, |text| self.paragraph(&text));
+        self.heading("Topics that came and went") + &text + &resized
     }
 
     fn statuses(&self) -> String {
@@ -79,14 +80,16 @@ impl Sheet<'_> {
         ];
         let rows: Vec<Vec<Cell>> = self.changes.of(&STATUSES).into_iter().map(status_row).collect();
         let text = if rows.is_empty() { self.paragraph("no call changed") } else { self.table(&columns, &rows) };
-        let renamed: String = self
-            .changes
-            .of(&[ChangeKind::Renamed])
-            .into_iter()
-            .take(LISTED)
-            .map(|change| self.renamed(change))
-            .collect();
-        self.heading("Calls that changed") + &text + &renamed
+        self.heading("Calls that changed") + &text + &self.all_renamed()
+    }
+
+    fn all_renamed(&self) -> String {
+        let renamed = self.changes.of(&[ChangeKind::Renamed]);
+        let more = match renamed.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => self.paragraph(&format!("… {more} more moved")),
+        };
+        renamed.into_iter().take(LISTED).map(|change| self.renamed(change)).collect::<String>() + &more
     }
 
     fn renamed(&self, change: &Change) -> String {
@@ -229,6 +232,16 @@ mod tests {
                 assert!(text.to_uppercase().contains(&part.to_uppercase()), "{part:?} is missing:\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn topics_that_come_of_more_clusters_are_told_for_what_they_are() {
+        let mut changes = fixture::changes();
+        let num_topics = changes.steps[2].topics.len();
+        changes.steps[1].topics.truncate(num_topics);
+        changes.steps[1].topics.pop();
+        let text = terminal(&changes, &View { width: 100, colour: false, page: None });
+        assert!(text.contains(&format!("{} topics became {num_topics}", num_topics - 1)), "{text}");
     }
 
     #[test]

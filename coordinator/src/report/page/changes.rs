@@ -5,7 +5,7 @@ use strata_shared::findings::{Change, ChangeKind, Topic};
 use super::super::changes::{Changes, EVENTS, LONERS, STATUSES, called, fade, similarities, statuses};
 use super::super::figures::{self, counted};
 use super::markup::{Figure, Markup, foreign, markup};
-use super::{ID, NAME, Report, title};
+use super::{ID, NAME, Report, TITLE, title};
 
 /// Rows that are open to see; the rest is in the table of the run.
 const ROWS: usize = 40;
@@ -63,17 +63,21 @@ fn table(
 
 fn events(changes: &Changes) -> Markup {
     let columns = ["what", "topic", "documents", "from or into"];
-    table(&changes.of(&EVENTS), ("Topics that came and went", "No topic came or went."), &columns, |change| {
-        let share = change.share.map(|share| markup!(" ({})", figures::share(Some(share))));
-        let other = change.other_name.as_ref().map(|name| markup!("{}{}", named(change.other_topic_id, name), share));
-        markup!(
-            r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td>{}</td></tr>"#,
-            called(change.kind),
-            topic(change),
-            Figure(figures::signed(change.documents.unwrap_or(0))),
-            other
-        )
-    })
+    let resized = changes.resized().map(|text| markup!("<p class=\"soft\">{}.</p>", foreign(&text, TITLE)));
+    let events =
+        table(&changes.of(&EVENTS), ("Topics that came and went", "No topic came or went."), &columns, |change| {
+            let share = change.share.map(|share| markup!(" ({})", figures::share(Some(share))));
+            let other =
+                change.other_name.as_ref().map(|name| markup!("{}{}", named(change.other_topic_id, name), share));
+            markup!(
+                r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td>{}</td></tr>"#,
+                called(change.kind),
+                topic(change),
+                Figure(figures::signed(change.documents.unwrap_or(0))),
+                other
+            )
+        });
+    markup!("{}{}", events, resized)
 }
 
 fn calls(changes: &Changes) -> Markup {
