@@ -62,7 +62,7 @@ impl Means {
     async fn shard(&self, flags: ShardCommand) -> Result<(), Failure> {
         let ShardCommand { store, lease, shard, plan } = flags;
         if plan.plan {
-            return commands::plan(&self.open(&store.store)?, shard, plan).await;
+            return commands::plan(&self.open_to_plan(&store.store)?, shard, plan).await;
         }
         let launcher = Launcher::Machine(self.machine(MachineFlags::default()));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
@@ -83,7 +83,7 @@ impl Means {
     async fn run(&self, flags: RunCommand) -> Result<(), Failure> {
         let RunCommand { store, lease, shard, plan, embed, reduce, machine, notify } = flags;
         if plan.plan {
-            return commands::plan(&self.open(&store.store)?, shard, plan).await;
+            return commands::plan(&self.open_to_plan(&store.store)?, shard, plan).await;
         }
         let launcher = Launcher::Machine(self.machine(machine).embedding(&embed));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
@@ -107,6 +107,12 @@ impl Means {
     /// Opens a store whose corpus is only looked at.
     fn open(&self, url: &str) -> Result<Context, StoreError> {
         self.open_on(url, self.machine(MachineFlags::default()))
+    }
+
+    /// Opens a store that may not be there yet.
+    fn open_to_plan(&self, url: &str) -> Result<Context, StoreError> {
+        let launcher = Launcher::Machine(self.machine(MachineFlags::default()));
+        Ok(self.context(Store::open_or_empty(url)?, url, launcher))
     }
 
     fn open_on(&self, url: &str, machine: Machine) -> Result<Context, StoreError> {

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
@@ -77,6 +78,17 @@ impl Store {
             std::fs::create_dir_all(path).map_err(|error| unusable(url, &error))?;
         }
         Self::open(url)
+    }
+
+    /// Opens the store at `url` to look at it alone: a directory that is absent is an empty store, and stays absent.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_or_empty(url: &str) -> Result<Self, StoreError> {
+        match directory(url)? {
+            Some(path) if matches!(path.try_exists(), Ok(false)) => Ok(Self::new(url, Arc::new(InMemory::new()))),
+            _ => Self::open(url),
+        }
     }
 
     /// Wraps a store that is already open, such as one in memory or one that injects faults.

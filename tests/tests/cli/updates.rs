@@ -60,6 +60,9 @@ fn objects(folder: &Folder) -> Objects {
 #[test]
 fn three_months_are_planned_updated_reduced_and_reported() {
     let folder = folder();
+    let planned = folder.strata(&words("shard --plan --json", "first")).ended_with(0).json();
+    assert_eq!((&planned["generation"], &planned["new"]), (&1.into(), &150.into()));
+    assert!(!folder.path("store").exists(), "a plan makes no store");
     folder.strata(&format!("{} {QUESTION}", words("run", "first"))).ended_with(0);
     let january = folder.strata("status --store @store --json").ended_with(0).json()["latest"].clone();
     let before = objects(&folder);

@@ -5,3 +5,4 @@
 mod conformance;
 mod directories;
 mod endpoints;
+mod snapshots;
