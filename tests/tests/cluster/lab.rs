@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -116,6 +116,37 @@ impl Lab {
         Ok(self.settings(case, model).with("STRATA_INPUTS", &input_url(documents)))
     }
 
+    /// Says what the pods of a case are told that take the newest of the snapshots that are delivered to it.
+    pub(crate) fn settings_for_months(&self, case: &str, model: &str) -> Settings {
+        let snapshots = s3_server::url(&format!("{}/", self.snapshots(case)));
+        self.settings(case, model).with("STRATA_INPUTS", &snapshots).with("STRATA_NEWEST", "true")
+    }
+
+    /// Where the snapshots of a case are in the bucket.
+    fn snapshots(&self, case: &str) -> String {
+        format!("snapshots-{}", self.store(case))
+    }
+
+    /// Delivers the first so many lines of the corpus as a snapshot, and returns where they are on this machine.
+    pub(crate) fn deliver(&self, case: &str, name: &str, num_lines: usize) -> anyhow::Result<PathBuf> {
+        let lines = std::fs::read(self.write_input(DOCUMENTS)?)?;
+        let wanted: Vec<u8> = lines.split_inclusive(|byte| *byte == b'\n').take(num_lines).flatten().copied().collect();
+        let folder = self.folder.path().join(self.snapshots(case)).join(name);
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join(format!("{name}.jsonl"));
+        std::fs::write(&file, wanted)?;
+        self.minio.borrow().upload(&self.cluster, &folder, &self.snapshots(case))?;
+        Ok(file)
+    }
+
+    /// Checks that the store of a case holds what these snapshots, one after the other, make on this machine.
+    pub(crate) fn check_months(&self, case: &str, model: &str, months: &[PathBuf]) -> anyhow::Result<()> {
+        let store = self.folder.path().join(format!("months-{}", self.store(case)));
+        let runs = months.iter().map(|month| self.run_on(&store, month, model, &[]));
+        let made = runs.last().context("there are months")??;
+        self.compare(case, &made)
+    }
+
     /// Returns the command that submits the corpus, as a user outside of the cluster types it.
     pub(crate) fn submit(&self, case: &str, model: &str, namespace: &Namespace<'_>) -> anyhow::Result<Command> {
         self.ask_for("submit", IMAGE, case, model, namespace)
@@ -209,8 +240,13 @@ impl Lab {
     /// Runs everything on this machine, into a folder; `parameters` beat those of all runs.
     fn run_here(&self, model: &str, documents: u64, parameters: &[(&str, &str)]) -> anyhow::Result<Objects> {
         let store = self.folder.path().join(format!("expected-{model}-{documents}"));
+        self.run_on(&store, &self.write_input(documents)?, model, parameters)
+    }
+
+    /// Runs an input on this machine, into the folder `store`, and returns what is there then.
+    fn run_on(&self, store: &Path, input: &Path, model: &str, parameters: &[(&str, &str)]) -> anyhow::Result<Objects> {
         let mut command = binaries::command("strata")?;
-        command.arg("run").arg(self.write_input(documents)?).arg("--store").arg(&store);
+        command.arg("run").arg(input).arg("--store").arg(store);
         command.arg("--model").arg(self.folder.path().join("contents/models").join(model));
         let all = PARAMETERS.iter().chain(parameters);
         command.envs(all.map(|(name, value)| (format!("STRATA_{name}"), value)));

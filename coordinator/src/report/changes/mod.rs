@@ -81,7 +81,7 @@ impl Changes {
     pub(super) fn resized(&self) -> Option<String> {
         let (former, now) = (self.steps.get(self.since_place)?.topics.len(), self.steps.last()?.topics.len());
         let text = format!(
-            "{former} topics became {now}: where the number of clusters changes, some topics come or go by that alone"
+            "{former} topics became {now}: where the number of clusters changes, some topics come, go or lose share by that alone"
         );
         (former != now).then_some(text)
     }

@@ -32,6 +32,6 @@ cases! {
     faults: a_poisoned_shard_fails_alone_and_mended_is_done_alone,
         a_poisoned_shard_among_several_of_a_pod_leaves_the_others_done, a_map_pod_out_of_memory_is_named,
         an_image_that_cannot_be_pulled_is_named, wrong_credentials_end_the_run_at_once, a_missing_permission_is_named;
-    schedule: a_schedule_that_is_due_during_a_run_starts_no_other;
+    schedule: a_schedule_that_is_due_during_a_run_starts_no_other, every_month_embeds_only_what_the_newest_snapshot_adds;
     many: two_hundred_indices_run_on_a_single_node;
 }
