@@ -16,7 +16,7 @@ use strata_shared::store::Store;
 use strata_tests::hashed_vectors;
 use strata_tests::monthly::Month;
 
-use super::pipeline::{Pipeline, Vectors, question, runtime};
+use super::pipeline::{Pipeline, Vectors, question, reduce, runtime};
 
 fn store() -> Store {
     Store::new("memory:", Arc::new(InMemory::new()))
@@ -52,7 +52,7 @@ fn open(store: &Store, generation: Option<u64>) -> Corpus {
 }
 
 /// Streams blocks, so that it needs a runtime around it and none beneath.
-fn rows_of(store: &Store, generation: Option<u64>) -> Vec<(String, String)> {
+pub(crate) fn rows_of(store: &Store, generation: Option<u64>) -> Vec<(String, String)> {
     let corpus = open(store, generation);
     let runtime = runtime();
     let _entered = runtime.enter();
@@ -123,7 +123,7 @@ fn a_run_over_an_earlier_generation_is_what_it_was_then() {
 }
 
 /// The label of each document in a run, read from its label shards.
-async fn labels(store: &Store, run: &RunName) -> BTreeMap<String, i32> {
+pub(crate) async fn labels(store: &Store, run: &RunName) -> BTreeMap<String, i32> {
     let record = RunRecord::read(store, run).await.unwrap();
     let manifest = generations::read(store, record.generation).await.unwrap().manifest;
     let mut labels = BTreeMap::new();
@@ -143,14 +143,17 @@ fn findings_are_those_of_a_fresh_store_with_the_same_documents() {
         let last = &months[month - 1];
         months.push(last.next(20, &[month as u64, 70 + month as u64], &[10 + month as u64]));
     }
-    let mut run = None;
     let since = months.iter().map(Vectors::BroughtSince);
     for (month, vectors) in months.iter().zip(std::iter::once(Vectors::Brought).chain(since)) {
-        run = Some(runtime().block_on(Pipeline::new(month, vectors).run(&grown)).unwrap());
+        runtime().block_on(Pipeline::new(month, vectors).run(&grown)).unwrap();
     }
-    let (run, last) = (run.unwrap(), months.last().unwrap());
-    let of_fresh = runtime().block_on(Pipeline::new(last, Vectors::Brought).run(&fresh)).unwrap();
+    let last = months.last().unwrap();
+    runtime().block_on(Pipeline::new(last, Vectors::Brought).run(&fresh)).unwrap();
+    let mut following_none = question(None);
+    following_none.settings.fresh = true;
     runtime().block_on(async {
+        let run = reduce(&grown, following_none.clone()).await.unwrap();
+        let of_fresh = reduce(&fresh, following_none).await.unwrap();
         let read = async |store: &Store, run: &RunName| {
             let record = RunRecord::read(store, run).await.unwrap();
             Findings::read(store, run, record).await.unwrap()
