@@ -28,6 +28,8 @@ pub(crate) enum Command {
         complete: bool,
         /// What it makes of the corpus.
         after: Archive,
+        /// Documents that are new or changed.
+        written: u64,
     },
     /// The shards of the newest generation get vectors that have none, those that the bits choose.
     Embed { model: &'static str, chosen: u64 },
@@ -39,13 +41,22 @@ pub(crate) enum Command {
     Prune,
 }
 
+/// A shard that was embedded, whether or not its vectors arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Embedded {
+    pub(crate) model: &'static str,
+    pub(crate) raw_sha256: String,
+    /// The titles in all of its rows.
+    pub(crate) titles: Vec<String>,
+}
+
 /// What a command did.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     /// What a snapshot changed.
     pub(crate) change: Option<Change>,
-    /// The shards that were embedded: the model, the sha256 of the raw shard, its rows.
-    pub(crate) embedded: Vec<(&'static str, String, u64)>,
+    /// The shards that were embedded.
+    pub(crate) embedded: Vec<Embedded>,
     /// The run that was made.
     pub(crate) run: Option<RunName>,
 }
@@ -107,7 +118,8 @@ async fn embed(store: &Store, model: &'static str, chosen: u64, done: &mut Done)
         let values: Vec<f32> = (0..documents.len()).flat_map(|row| vector(model, documents.title(row))).collect();
         let vectors = Vectors::new(values.len() / documents.len(), values);
         let bytes = vectors::encode(&documents, &vectors, &name, &shard.entry.sha256)?;
-        done.embedded.push((model, shard.entry.sha256.clone(), shard.entry.rows));
+        let titles = (0..documents.len()).map(|row| documents.title(row).to_owned()).collect();
+        done.embedded.push(Embedded { model, raw_sha256: shard.entry.sha256.clone(), titles });
         store.put(&layout::vector_shard(&name, shard.number), bytes).await?;
     }
     Ok(())

@@ -17,7 +17,7 @@ use strata_tests::objects;
 use tempfile::TempDir;
 
 use super::archive::{self, Archive, Random, Snapshot};
-use super::commands::{Command, Done, MODELS};
+use super::commands::{Command, Done, Embedded, MODELS};
 use super::contents::{Answer, check_documents, covered, embedded, told};
 
 /// What is done next.
@@ -112,6 +112,8 @@ struct Life {
     runs: BTreeMap<String, Vec<(String, String)>>,
     /// Raw shards whose vectors were finished, by model.
     finished: BTreeSet<(&'static str, String)>,
+    /// Rows that were written and have had no vector yet, by model and title.
+    written: BTreeMap<(&'static str, String), u64>,
     /// Documents that have vectors, by model and title.
     covered: BTreeSet<(&'static str, String)>,
     tally: Tally,
@@ -127,6 +129,7 @@ pub(crate) fn live(steps: &[Step]) -> anyhow::Result<Tally> {
         history: BTreeMap::new(),
         runs: BTreeMap::new(),
         finished: BTreeSet::new(),
+        written: BTreeMap::new(),
         covered: BTreeSet::new(),
         tally: Tally { sequences: 1, ..Tally::default() },
     };
@@ -179,8 +182,8 @@ impl Life {
     fn command(&self, kind: Kind, place: usize, random: &mut Random) -> anyhow::Result<Option<Command>> {
         Ok(match kind {
             Kind::Update => {
-                let Snapshot { lines, complete, after, .. } = Snapshot::draw(&self.archive, random);
-                Some(self.snapshot(&format!("snapshot-{place}"), &lines, complete, after)?)
+                let drawn = Snapshot::draw(&self.archive, random);
+                Some(self.snapshot(&format!("snapshot-{place}"), drawn)?)
             }
             Kind::Same => self.last.clone(),
             Kind::Embed if random.percent(50) => Some(Command::Embed { model: MODELS[0], chosen: u64::MAX }),
@@ -191,10 +194,11 @@ impl Life {
         })
     }
 
-    fn snapshot(&self, name: &str, lines: &str, complete: bool, after: Archive) -> anyhow::Result<Command> {
+    fn snapshot(&self, name: &str, drawn: Snapshot) -> anyhow::Result<Command> {
+        let Snapshot { lines, complete, after, written } = drawn;
         let file = self.folder.path().join(format!("{name}.jsonl"));
         std::fs::write(&file, lines).context("write a snapshot")?;
-        Ok(Command::Shard { file, complete, after })
+        Ok(Command::Shard { file, complete, after, written })
     }
 
     /// Does a command to its end, which must be a good one.
@@ -202,12 +206,14 @@ impl Life {
         let mut done = Done::default();
         let store = store(&self.inner);
         runtime().block_on(command.run(&store, &mut done)).map_err(told)?;
-        self.take_account(&done)?;
         let is_new = self.settle(command)?;
-        if let (Command::Shard { after, .. }, Some(change)) = (command, &done.change) {
-            let (written, gone) = (change.new + change.changed, change.gone);
-            ensure!(change.rows == after.len() as u64, "{change:?}, expected {} documents", after.len());
-            ensure!(is_new == (written + gone > 0), "{change:?}, and a new generation: {is_new}");
+        self.take_account(&done)?;
+        if let (Command::Shard { after, written, .. }, Some(change)) = (command, &done.change) {
+            let found = (change.rows, change.new + change.changed);
+            // Whoever gives a snapshot again that is in the store by now writes nothing.
+            let expected = (after.len() as u64, if is_new { *written } else { 0 });
+            ensure!(found == expected, "{change:?}, expected {expected:?}");
+            ensure!(is_new == (found.1 + change.gone > 0), "{change:?}, and a new generation: {is_new}");
         }
         self.check()?;
         if matches!(command, Command::Embed { model, chosen: u64::MAX } if *model == MODELS[0]) {
@@ -230,8 +236,8 @@ impl Life {
             faulty.is_dead(),
             ended.map_err(told)
         );
-        self.take_account(&done)?;
         self.settle(command)?;
+        self.take_account(&done)?;
         self.check().context("after the kill")?;
         self.tally.kills += u64::from(faulty.is_dead());
         if again { self.undisturbed(command).context("again after the kill") } else { Ok(()) }
@@ -252,15 +258,12 @@ impl Life {
                 let (a, b) = if turn { (other, one) } else { (one, other) };
                 runtime().block_on(async { (a.run(&store, &mut first).await, b.run(&store, &mut second).await) })
             };
+            self.settle(if matches!(one, Command::Shard { .. }) { one } else { other })?;
             for done in [&first, &second] {
                 self.take_account(done)?;
             }
             match ended {
-                (Ok(()), Ok(())) => {
-                    let snapshot = if matches!(one, Command::Shard { .. }) { one } else { other };
-                    self.settle(snapshot)?;
-                    return self.check().context("after both");
-                }
+                (Ok(()), Ok(())) => return self.check().context("after both"),
                 (one, other) => expect_retry([one, other], round)?,
             }
             self.tally.overtaken += 1;
@@ -273,24 +276,37 @@ impl Life {
         Ok(runtime().block_on(generations::newest(&store)).map_err(told)?.manifest)
     }
 
-    /// Holds what was embedded against what had been finished before.
+    /// Holds what was embedded against what was written: no row gets a vector twice.
     fn take_account(&mut self, done: &Done) -> anyhow::Result<()> {
-        for (model, sha256, rows) in &done.embedded {
-            ensure!(!self.finished.contains(&(*model, sha256.clone())), "{rows} rows are embedded twice by {model}");
-        }
         if done.embedded.is_empty() {
             return Ok(());
         }
         let store = store(&self.inner);
         let [first, second] = MODELS.map(|model| runtime().block_on(embedded(&store, model)));
         let there = BTreeMap::from([(MODELS[0], first?), (MODELS[1], second?)]);
-        for (model, sha256, rows) in &done.embedded {
+        for Embedded { model, raw_sha256, titles } in &done.embedded {
+            ensure!(!self.finished.contains(&(*model, raw_sha256.clone())), "{titles:?} are embedded again by {model}");
             // What a kill has undone may be done again.
-            if there[model].contains(sha256) && self.finished.insert((*model, sha256.clone())) {
-                self.tally.embedded += rows;
+            if there[model].contains(raw_sha256) {
+                self.finished.insert((*model, raw_sha256.clone()));
+                self.tally.embedded += titles.len() as u64;
+                for title in titles {
+                    let written = self.written.entry((*model, title.clone())).or_default();
+                    *written =
+                        written.checked_sub(1).with_context(|| format!("{title:?} is embedded again by {model}"))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Remembers which rows the snapshot writes that makes `after` of the archive.
+    fn write(&mut self, after: &Archive) {
+        for (&number, &version) in after.iter().filter(|(number, version)| self.archive.get(number) != Some(version)) {
+            for model in MODELS {
+                *self.written.entry((model, archive::title(number, version))).or_default() += 1;
+            }
+        }
     }
 
     /// Learns which generations there are now; tells whether there is a new one. Those without a compaction are of `command`.
@@ -305,6 +321,7 @@ impl Life {
                 self.tally.compactions += 1;
             } else if let Command::Shard { after, .. } = command {
                 ensure!(self.archive != *after || self.history.is_empty(), "generation {number} changes nothing");
+                self.write(after);
                 self.archive.clone_from(after);
                 self.last = Some(command.clone());
             } else {
@@ -364,7 +381,8 @@ impl Life {
         }
         self.tally.runs += self.runs.len() as u64;
         let lines = archive::whole(&self.archive, &mut Random(place as u64));
-        let snapshot = self.snapshot("whole", &lines, true, self.archive.clone())?;
+        let (after, written) = (self.archive.clone(), self.archive.len() as u64);
+        let snapshot = self.snapshot("whole", Snapshot { lines, complete: true, after, written })?;
         let fresh = Store::new("memory:", Arc::new(InMemory::new()));
         let found = ask(&fresh, &[snapshot, Command::Reduce { fresh: true }])?;
         let ours = ask(&grown, &[Command::Reduce { fresh: true }])?;
