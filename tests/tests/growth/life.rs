@@ -59,8 +59,10 @@ impl Step {
             _ => Kind::Prune,
         };
         let (first, second) = (kind(random), kind(random));
+        // Most commands write less often than a run does.
+        let latest = random.below(20);
         let moment = if random.percent(50) { Moment::Before } else { Moment::After };
-        let death = Death { write: 1 + random.below(20) as u64, moment };
+        let death = Death { write: 1 + random.below(1 + latest) as u64, moment };
         let seed = random.next();
         let step = Self { kind: first, seed, death: None, again: random.percent(70), beside: None };
         match random.below(100) {
