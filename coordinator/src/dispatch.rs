@@ -7,7 +7,7 @@ use strata_shared::metrics;
 use strata_shared::store::{Store, StoreError};
 
 use crate::command_line::{
-    Command, CoordinateCommand, EmbedCommand, MachineFlags, ReduceCommand, RunCommand, ShardCommand,
+    Command, CompactCommand, CoordinateCommand, EmbedCommand, MachineFlags, ReduceCommand, RunCommand, ShardCommand,
 };
 use crate::commands::{self, Context, Exclusive};
 use crate::configuration::Configured;
@@ -44,6 +44,7 @@ impl Means {
     pub(crate) async fn dispatch(&self, configured: Configured) -> Result<(), Failure> {
         match configured.command_line.command {
             Command::Shard(flags) => Box::pin(self.shard(flags)).await,
+            Command::Compact(flags) => self.compact(flags).await,
             Command::Embed(flags) => self.embed(flags).await,
             Command::Reduce(flags) => self.reduce(flags).await,
             Command::Run(flags) => self.run(*flags).await,
@@ -67,6 +68,14 @@ impl Means {
         let launcher = Launcher::Machine(self.machine(MachineFlags::default()));
         let context = self.context(Store::open_or_create(&store.store)?, &store.store, launcher);
         commands::shard(&context, lease, shard).await
+    }
+
+    async fn compact(&self, flags: CompactCommand) -> Result<(), Failure> {
+        let context = self.open(&flags.store.store)?;
+        if flags.plan.plan {
+            return commands::plan_compaction(&context, flags.plan).await;
+        }
+        commands::compact(&context, flags.lease).await
     }
 
     async fn embed(&self, flags: EmbedCommand) -> Result<(), Failure> {

@@ -46,6 +46,10 @@ pub struct Manifest {
     /// What the snapshot changed; absent from the first generation, which consists of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateRecord>,
+    /// What was folded together of the one before, where this generation has its documents in other shards and no snapshot of
+    /// its own: inputs, refusals and `update` are then those of the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compaction: Option<CompactionRecord>,
     /// What shaped the rows: rows a shard, field names, the longest line.
     pub settings: ShardSettings,
 }
@@ -135,6 +139,20 @@ pub struct UpdateRecord {
     pub reverted: u64,
     /// Changed documents that share hardly a word with what they were.
     pub reused: u64,
+}
+
+/// What a compaction folded together of the generation before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompactionRecord {
+    /// The number of the first shard that it made.
+    pub first_shard: usize,
+    /// Shards that were folded, and are listed no more.
+    pub shards: u64,
+    /// Documents that were moved.
+    pub rows: u64,
+    /// Superseded rows that were left behind.
+    pub dropped: u64,
 }
 
 impl UpdateRecord {
@@ -255,6 +273,7 @@ impl Manifest {
             rejected,
             undated,
             update: None,
+            compaction: None,
             settings,
         }
     }
@@ -318,10 +337,27 @@ impl Manifest {
         self.update.as_ref().map_or(self.rows, UpdateRecord::documents)
     }
 
-    /// Returns the shards that were made of the snapshot itself.
+    /// Returns the shards that were made of the snapshot itself: none where they were folded since.
     pub fn own_shards(&self) -> impl Iterator<Item = &ShardEntry> {
-        let first = self.update.map_or(0, |update| update.first_shard);
+        let first = if self.compaction.is_some() { usize::MAX } else { self.first_made() };
         self.shards.iter().filter(move |shard| shard.number() >= first)
+    }
+
+    /// Returns the shards that were made for this generation, and are in no earlier one.
+    pub fn made_shards(&self) -> impl Iterator<Item = &ShardEntry> {
+        let first = self.first_made();
+        self.shards.iter().filter(move |shard| shard.number() >= first)
+    }
+
+    fn first_made(&self) -> usize {
+        let updated = self.update.map_or(0, |update| update.first_shard);
+        self.compaction.map_or(updated, |compaction| compaction.first_shard)
+    }
+
+    /// Tells whether the shards are those that the snapshot alone was cut into, as in a first generation.
+    #[must_use]
+    pub const fn is_one_snapshot(&self) -> bool {
+        self.update.is_none() && self.compaction.is_none()
     }
 
     /// Returns the global row of the first document of each shard: superseded rows have none.

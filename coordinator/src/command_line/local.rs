@@ -30,6 +30,20 @@ pub struct ShardCommand {
     pub plan: PlanFlags,
 }
 
+/// `strata compact`.
+#[derive(Debug, Args)]
+pub struct CompactCommand {
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreFlags,
+    /// How it gets the store for itself.
+    #[command(flatten)]
+    pub lease: LeaseFlags,
+    /// Whether to look first.
+    #[command(flatten)]
+    pub plan: PlanFlags,
+}
+
 /// `strata embed`.
 #[derive(Debug, Args)]
 pub struct EmbedCommand {
@@ -200,10 +214,10 @@ pub struct ShardFlags {
     pub allow_older: bool,
 }
 
-/// Whether to look before a corpus is updated.
+/// Whether to look before a corpus is updated or compacted.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct PlanFlags {
-    /// Say what the inputs would change, and write nothing
+    /// Say what would change, and write nothing
     #[arg(long)]
     pub plan: bool,
     /// Say it as JSON

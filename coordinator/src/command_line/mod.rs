@@ -15,8 +15,9 @@ pub use cluster::{
     SubmissionFlags, SubmitCommand,
 };
 pub use local::{
-    EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, NotifyFlags, PlanFlags, ReduceCommand, ReduceFlags,
-    ReportCommand, ReportFlags, RunCommand, ShardCommand, ShardFlags, StatusCommand, StoreFlags,
+    CompactCommand, EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, NotifyFlags, PlanFlags,
+    ReduceCommand, ReduceFlags, ReportCommand, ReportFlags, RunCommand, ShardCommand, ShardFlags, StatusCommand,
+    StoreFlags,
 };
 
 /// Sees a whole corpus at once: which topics died, which are being born, which documents stand alone.
@@ -42,6 +43,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Stream inputs into raw shards; of a corpus that is there, what is new or changed
     Shard(ShardCommand),
+    /// Fold small and much superseded shards together, with their vectors
+    Compact(CompactCommand),
     /// Embed the shards that have no vectors yet
     Embed(EmbedCommand),
     /// Find topics, their history and the lonely over all vectors

@@ -2,7 +2,7 @@
 //!
 //! Invariant: whatever ends the work, the lease is given back; where it is lost, the work and its workers on this machine end at
 //! once. Jobs of a cluster go on by themselves: whoever coordinates the same store next waits for their end before anything else.
-//! Sharding, embedding and whole runs are exclusive. A reduce alone is not: it writes one run's folder, the same objects
+//! Sharding, compacting, embedding and whole runs are exclusive. A reduce alone is not: it writes one run's folder, the same objects
 //! however often, so that several questions may be asked of one corpus at the same time.
 
 use std::pin::pin;

@@ -1,5 +1,6 @@
 //! One function a command: each reads as what the command does.
 
+mod compact;
 mod coordinate;
 mod describe;
 mod embed;
@@ -26,6 +27,7 @@ use crate::launch::Launcher;
 use crate::report::{self, View};
 use crate::{ancestry, notify, page, shard as sharding};
 
+pub use compact::{compact, plan_compaction};
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
 pub use exclusive::Exclusive;

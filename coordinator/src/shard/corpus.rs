@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use strata_shared::generations;
 use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::settings::ShardSettings;
@@ -147,7 +148,7 @@ fn no_row(sources: &Sources, assembled: &Assembled) -> ShardError {
     ShardError::NoRow { inputs: inputs.join(", "), lines, first }
 }
 
-/// Writes the refusals of the snapshot of this generation, and removes raw shards from `next_shard` on, which an attempt on
+/// Writes the refusals of the snapshot of this generation, and removes shards from `next_shard` on, which an attempt on
 /// other inputs may have left.
 ///
 /// # Errors
@@ -162,14 +163,27 @@ pub(super) async fn finish(
     remove_shards(next_shard, store).await
 }
 
-/// Removes raw shards whose number is `first` or higher.
+/// Removes what an attempt at the generation after `before` has left, unless another command has made that one meanwhile.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn give_up(before: &Manifest, store: &Store) -> Result<(), ShardError> {
+    if generations::newest(store).await?.manifest.generation == before.generation {
+        remove_shards(before.next_shard, store).await?;
+    }
+    Ok(())
+}
+
+/// Removes raw shards whose number is `first` or higher, and vectors of such.
 ///
 /// # Errors
 /// The store's.
 pub(super) async fn remove_shards(first: usize, store: &Store) -> Result<(), ShardError> {
-    for object in store.list(&layout::raw()).await? {
-        if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
-            store.delete(&object.location).await?;
+    for folder in [layout::raw(), layout::vectors()] {
+        for object in store.list(&folder).await? {
+            if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
+                store.delete(&object.location).await?;
+            }
         }
     }
     Ok(())
@@ -195,6 +209,21 @@ async fn are_present(sources: &Sources, store: &Store, manifest: &Manifest) -> R
     let Some((_, model)) = &sources.vectors else { return Ok(true) };
     let shards: Vec<ShardEntry> = manifest.own_shards().cloned().collect();
     VectorShards { store, model, shards: &shards }.are_present().await
+}
+
+/// Makes sure that no vectors by row are needed where the documents of their lines are in other shards by now.
+async fn expect_folded<T>(
+    store: &Store,
+    manifest: &Manifest,
+    model: &ModelName,
+    file: &str,
+) -> Result<Option<T>, ShardError> {
+    if (VectorShards { store, model, shards: &manifest.shards }).are_present().await? {
+        return Ok(None);
+    }
+    let reason =
+        "belong to lines whose documents were folded into other shards since; expected a Parquet file with ids";
+    Err(ShardError::Vectors { file: file.to_owned(), reason: reason.into() })
 }
 
 /// Vectors for every document of some shards, under their name, on scratch disk.
@@ -237,6 +266,8 @@ pub(super) async fn complete_vectors(
         Owners::Ids(IdRows::read(store, &shards).await?)
     } else if let Some(written) = written {
         Owners::Lines(written)
+    } else if manifest.compaction.is_some() {
+        return expect_folded(store, manifest, &model, input.given()).await;
     } else {
         sources.check_again()?;
         let known = update::known_before(store, manifest).await?;

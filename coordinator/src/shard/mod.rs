@@ -3,7 +3,7 @@
 //! Read, parse, assemble, write: [`input`] and [`lines`] (or [`rows`]) turn files into lines, [`document`] turns a line
 //! into a document or a reason, [`assemble`] drops duplicates, counts, and holds documents against those that are [`known`],
 //! [`write`] encodes and stores, [`corpus`] puts them together. [`update`] makes the next generation of a corpus, [`settle`]
-//! creates it. [`join`] brings in vectors that were made elsewhere.
+//! creates it. [`compact`] folds shards of a corpus that has many. [`join`] brings in vectors that were made elsewhere.
 //!
 //! Invariant: every line is a row, a rejection or blank, and the counts add up. A generation is created after all that it
 //! names: where there is one, it is whole. Memory does not grow with the input, but for the 15 to 30 bytes an id of [`seen`]
@@ -13,6 +13,7 @@ mod assemble;
 mod bits;
 mod change;
 mod columns;
+mod compact;
 mod content;
 mod corpus;
 mod dates;
@@ -50,6 +51,7 @@ use tokio::task::JoinError;
 
 pub use assemble::Tally;
 pub use change::{Change, DEFAULT_MAX_CHANGE, MaxChange, Terms};
+pub use compact::{Compaction, plan as plan_compaction, run as compact};
 pub use error::ShardError;
 pub use newest::newest_in;
 pub use reason::Reason;
@@ -159,6 +161,10 @@ async fn again(sources: &Sources, store: &Store, newest: Generation) -> Result<O
         let already_done = !corpus::add_vectors(sources, store, &newest.manifest).await?;
         return Ok(Outcome { manifest: newest.manifest, already_done, tally: None, change: None });
     };
+    if newest.manifest.compaction.is_some() {
+        // Its shards were not made of these inputs.
+        return Err(ShardError::Lost { store: store.url().to_owned(), key });
+    }
     match newest.manifest.update {
         // The first format's bytes cannot be made again; its generation has no number yet that would be used twice.
         None if !newest.is_numbered => begin(sources, store, None).await,

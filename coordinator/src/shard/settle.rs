@@ -44,7 +44,7 @@ fn is_same(first: &Manifest, second: &Manifest) -> bool {
 
 /// Removes what this command wrote over the generation of `first`, and returns the refusal.
 async fn give_way(store: &Store, first: &Manifest) -> Result<ShardError, ShardError> {
-    let shards = first.own_shards().map(|shard| (&shard.key, &shard.sha256));
+    let shards = first.made_shards().map(|shard| (&shard.key, &shard.sha256));
     for (key, sha256) in shards.chain(first.superseded.iter().map(|superseded| (&superseded.key, &superseded.sha256))) {
         let key = Path::from(key.as_str());
         if store.sha256(&key).await?.is_some_and(|found| found != *sha256) {

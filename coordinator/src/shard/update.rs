@@ -21,8 +21,8 @@ use super::{Outcome, settle};
 
 /// What a snapshot is compared with.
 pub(super) struct Base {
-    manifest: Manifest,
-    superseded: Superseded,
+    pub(super) manifest: Manifest,
+    pub(super) superseded: Superseded,
 }
 
 impl Base {
@@ -87,7 +87,7 @@ pub(super) async fn run(
         }
         Err(error) => {
             // Nobody would read them, and the first error is the one to tell.
-            let _ = corpus::remove_shards(base.manifest.next_shard, store).await;
+            let _ = corpus::give_up(&base.manifest, store).await;
             Err(error)
         }
     }
@@ -203,6 +203,7 @@ impl Sifted {
             rejected: change.rejected,
             undated: before.undated - self.replaced_undated + self.assembled.tally.written_undated,
             update: Some(update),
+            compaction: None,
             settings: sources.settings.clone(),
         };
         Ok((manifest, bytes))

@@ -24,7 +24,7 @@ const PIECE_BYTES: usize = 14 << 20;
 
 /// The text after which a shard ends even if it has few rows: programs read a shard as one batch, whose columns of text
 /// are addressed by 31 bits, and hold it in memory. A document that is larger is a shard of its own.
-const SHARD_BYTES: usize = 256 << 20;
+pub(super) const SHARD_BYTES: usize = 256 << 20;
 
 /// The most shards that are encoded at once; each holds a piece, as documents and as columns.
 const MAX_ENCODERS: usize = 4;

@@ -108,6 +108,36 @@ fn three_months_are_planned_updated_reduced_and_reported() {
 }
 
 #[test]
+fn small_shards_are_planned_and_folded_by_the_command() {
+    let folder = folder();
+    let third = months()[2].clone();
+    third.next(5, &[], &[]).write(&folder.path(""), "fourth", Some(&third)).unwrap();
+    for month in ["first", "second", "third"] {
+        folder.strata(&words("shard", month)).ended_with(0);
+    }
+    // Of the four shards of the first month and those of 28 and 10 documents only the last is small.
+    let whole = objects(&folder);
+    let alone = folder.strata("compact --store @store").ended_with(0).stderr;
+    assert!(alone.contains("none of its 6 shards is to be folded; nothing to do"), "{alone}");
+    assert_eq!(objects(&folder), whole);
+    folder.strata(&words("shard", "fourth")).ended_with(0);
+    let before = objects(&folder);
+    let planned = folder.strata("compact --store @store --plan --json").ended_with(0).json();
+    let names = ["generation", "shards_before", "shards", "folded", "rows", "dropped"];
+    assert_eq!(names.map(|name| planned[name].as_u64().unwrap()), [5, 7, 6, 2, 15, 0], "{planned}");
+    let table = folder.strata("compact --store @store --plan").ended_with(0).stdout;
+    assert!(table.contains("generation 5: 7 shards become 6; 2 are folded, 15 documents move"), "{table}");
+    assert_eq!(objects(&folder), before, "a plan writes nothing");
+    folder.strata("compact --store @store --no-wait").ended_with(0);
+    let status = folder.strata("status --store @store --json").ended_with(0).json();
+    assert_eq!((status["generation"].as_u64(), status["rows"].as_u64()), (Some(5), Some(190)));
+    assert_eq!(status["stages"]["vectors"], serde_json::json!({"done": 6, "missing": 0, "stale": 0}));
+    let again = folder.strata(&words("shard", "fourth")).ended_with(0).stderr;
+    assert!(again.contains("in the store already"), "{again}");
+    folder.strata("compact --store @store --json").ended_with(2);
+}
+
+#[test]
 fn an_update_that_is_not_allowed_ends_with_two_and_says_how_it_would_be() {
     let folder = folder();
     folder.strata(&words("shard", "first")).ended_with(0);

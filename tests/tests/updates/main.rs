@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod compaction;
 mod every_write;
 mod pipeline;
 mod readers;

@@ -62,10 +62,15 @@ impl Pipeline {
         if self.vectors.is_none() {
             hashed_vectors::embed(store).await?;
         }
-        let run = strata_reduce::run(question(None), store.clone()).await?;
-        strata::page::publish(store, &run).await?;
-        Ok(run)
+        reduce(store, question(None)).await
     }
+}
+
+/// Asks, and announces the answer.
+pub(crate) async fn reduce(store: &Store, question: Config) -> Result<RunName, Failure> {
+    let run = strata_reduce::run(question, store.clone()).await?;
+    strata::page::publish(store, &run).await?;
+    Ok(run)
 }
 
 /// What is asked of a corpus.

@@ -16,7 +16,7 @@ use strata_shared::store::Store;
 use strata_tests::hashed_vectors;
 use strata_tests::monthly::Month;
 
-use super::pipeline::{Pipeline, Vectors, question, runtime};
+use super::pipeline::{Pipeline, Vectors, question, reduce, runtime};
 
 fn store() -> Store {
     Store::new("memory:", Arc::new(InMemory::new()))
@@ -52,7 +52,7 @@ fn open(store: &Store, generation: Option<u64>) -> Corpus {
 }
 
 /// Streams blocks, so that it needs a runtime around it and none beneath.
-fn rows_of(store: &Store, generation: Option<u64>) -> Vec<(String, String)> {
+pub(crate) fn rows_of(store: &Store, generation: Option<u64>) -> Vec<(String, String)> {
     let corpus = open(store, generation);
     let runtime = runtime();
     let _entered = runtime.enter();
@@ -123,7 +123,7 @@ fn a_run_over_an_earlier_generation_is_what_it_was_then() {
 }
 
 /// The label of each document in a run, read from its label shards.
-async fn labels(store: &Store, run: &RunName) -> BTreeMap<String, i32> {
+pub(crate) async fn labels(store: &Store, run: &RunName) -> BTreeMap<String, i32> {
     let record = RunRecord::read(store, run).await.unwrap();
     let manifest = generations::read(store, record.generation).await.unwrap().manifest;
     let mut labels = BTreeMap::new();
@@ -148,14 +148,12 @@ fn findings_are_those_of_a_fresh_store_with_the_same_documents() {
         runtime().block_on(Pipeline::new(month, vectors).run(&grown)).unwrap();
     }
     let last = months.last().unwrap();
+    runtime().block_on(Pipeline::new(last, Vectors::Brought).run(&fresh)).unwrap();
+    let mut following_none = question(None);
+    following_none.settings.fresh = true;
     runtime().block_on(async {
-        Pipeline::new(last, Vectors::Brought).shard(&fresh).await.unwrap();
-        let reduce = async |store: &Store| {
-            let mut config = question(None);
-            config.settings.fresh = true;
-            strata_reduce::run(config, store.clone()).await.unwrap()
-        };
-        let (run, of_fresh) = (reduce(&grown).await, reduce(&fresh).await);
+        let run = reduce(&grown, following_none.clone()).await.unwrap();
+        let of_fresh = reduce(&fresh, following_none).await.unwrap();
         let read = async |store: &Store, run: &RunName| {
             let record = RunRecord::read(store, run).await.unwrap();
             Findings::read(store, run, record).await.unwrap()

@@ -201,8 +201,9 @@ pub(super) async fn without_vectors(
     model: &ModelName,
     manifest: &Manifest,
 ) -> Result<Vec<ShardEntry>, ShardError> {
-    let first_own = manifest.update.map_or(0, |update| update.first_shard);
-    let shards: Vec<ShardEntry> = manifest.shards.iter().filter(|shard| shard.number() < first_own).cloned().collect();
+    let own: Vec<usize> = manifest.own_shards().map(ShardEntry::number).collect();
+    let earlier = manifest.shards.iter().filter(|shard| !own.contains(&shard.number()));
+    let shards: Vec<ShardEntry> = earlier.cloned().collect();
     let vectors = VectorShards { store, model, shards: &shards };
     let mut without = Vec::new();
     for (place, shard) in shards.iter().enumerate() {
@@ -234,7 +235,7 @@ pub(super) async fn expect_dim(
     let found = vectors.placed.dim();
     match there.map(|shard| shard.dim()) {
         // Vectors of the same documents are compared as a whole.
-        Some(expected) if expected != found && manifest.update.is_some() => {
+        Some(expected) if expected != found && !manifest.is_one_snapshot() => {
             let reason = format!("has vectors of {found} dimensions, those of {model} in the store have {expected}");
             Err(ShardError::Vectors { file: file.to_owned(), reason })
         }

@@ -1,0 +1,178 @@
+//! A generation's shards and what there is of their vectors → which of them are folded together. Pure, but for the look.
+//!
+//! Invariant: shards are folded only among those that have vectors by the same models, of the same dimensions: none is lost, and
+//! none has to be made again. What has no vectors yet is left for whoever brings or makes them. A second look at what came of
+//! the first finds nothing to fold.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+use strata_shared::layout::{self, ModelName};
+use strata_shared::manifest::{Manifest, ShardEntry};
+use strata_shared::store::Store;
+use strata_shared::table::TableError;
+use strata_shared::vectors::VectorShard;
+
+use crate::shard::error::ShardError;
+use crate::shard::write::SHARD_BYTES;
+
+/// A shard is small whose documents take less than the whole over this, of rows and of text: two such fit in one.
+const SMALL: u64 = 2;
+
+/// A shard is worn once the whole over this of its rows is superseded: a third more is then read than is used.
+const WORN: u64 = 4;
+
+/// Footers that are read at once.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// The models whose vectors a shard has, with the vectors' dimensions.
+pub(super) type Models = BTreeMap<ModelName, usize>;
+
+/// A shard that may be folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    /// Its place in the manifest.
+    place: usize,
+    models: Models,
+    live_rows: u64,
+    /// The text of those.
+    text_bytes: u64,
+    is_small: bool,
+    is_worn: bool,
+    /// What is read to move it.
+    read_bytes: u64,
+}
+
+/// Shards that are folded together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Their places in the manifest, ascending.
+    pub(super) places: Vec<usize>,
+    /// The models whose vectors all of them have.
+    pub(super) models: Models,
+    /// The shards that come of them, by estimate: large texts may make it more.
+    pub(super) num_targets: u64,
+    /// What is read of them.
+    pub(super) read_bytes: u64,
+}
+
+/// Looks at the shards of a generation, and chooses.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn choose(store: &Store, manifest: &Manifest) -> Result<Vec<Group>, ShardError> {
+    let names = store.folders(&layout::vectors()).await?;
+    let models: Vec<ModelName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let rows_per_shard = manifest.settings.rows_per_shard as u64;
+    let candidates: Vec<Option<Candidate>> = futures::stream::iter(manifest.shards.iter().enumerate())
+        .map(|(place, shard)| look(store, &models, place, shard, rows_per_shard))
+        .buffered(FOOTERS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(group(candidates.into_iter().flatten().collect(), rows_per_shard))
+}
+
+async fn look(
+    store: &Store,
+    models: &[ModelName],
+    place: usize,
+    shard: &ShardEntry,
+    rows_per_shard: u64,
+) -> Result<Option<Candidate>, ShardError> {
+    let is_worn = shard.superseded * WORN >= shard.rows && shard.superseded > 0;
+    let has_few_rows = shard.live_rows() * SMALL < rows_per_shard;
+    if !is_worn && !has_few_rows {
+        return Ok(None);
+    }
+    let (mut found, mut text_bytes, mut read_bytes) = (Models::new(), 0, shard.bytes);
+    for model in models {
+        let key = layout::vector_shard(model, shard.number());
+        match VectorShard::open(store, &key, model, &shard.sha256, shard.rows as usize).await {
+            Ok(vectors) => {
+                text_bytes = vectors.text_bytes() * shard.live_rows() / shard.rows;
+                read_bytes += vectors.stored_bytes(false);
+                found.insert(model.clone(), vectors.dim());
+            }
+            Err(TableError::Store(error)) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    let is_small = has_few_rows && text_bytes * SMALL < SHARD_BYTES as u64;
+    let is_chosen = (is_small || is_worn) && !found.is_empty();
+    let live_rows = shard.live_rows();
+    Ok(is_chosen.then_some(Candidate { place, models: found, live_rows, text_bytes, is_small, is_worn, read_bytes }))
+}
+
+fn group(candidates: Vec<Candidate>, rows_per_shard: u64) -> Vec<Group> {
+    let mut by_models: BTreeMap<Models, Vec<Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        by_models.entry(candidate.models.clone()).or_default().push(candidate);
+    }
+    let groups = by_models.into_iter().map(|(models, candidates)| {
+        let mut candidates = candidates;
+        if num_targets(&candidates, rows_per_shard) >= candidates.len() as u64 {
+            // As many shards would come of it: only rows that nobody reads any more are worth the writing.
+            candidates.retain(|candidate| candidate.is_worn);
+        }
+        Group {
+            places: candidates.iter().map(|candidate| candidate.place).collect(),
+            models,
+            num_targets: num_targets(&candidates, rows_per_shard),
+            read_bytes: candidates.iter().map(|candidate| candidate.read_bytes).sum(),
+        }
+    });
+    let mut groups: Vec<Group> = groups.filter(|group| !group.places.is_empty()).collect();
+    groups.sort_by_key(|group| group.places[0]);
+    groups
+}
+
+fn num_targets(candidates: &[Candidate], rows_per_shard: u64) -> u64 {
+    let sum = |of: fn(&Candidate) -> u64| candidates.iter().map(of).sum::<u64>();
+    let by_rows = sum(|candidate| candidate.live_rows).div_ceil(rows_per_shard);
+    by_rows.max(sum(|candidate| candidate.text_bytes).div_ceil(SHARD_BYTES as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: u64 = 100;
+
+    /// A shard with vectors by these models, of so many rows, some of them superseded.
+    fn candidate(place: usize, models: &[&str], rows: u64, superseded: u64) -> Candidate {
+        let models = models.iter().map(|name| (name.parse().unwrap(), 4)).collect();
+        let (live_rows, is_worn) = (rows - superseded, superseded * WORN >= rows && superseded > 0);
+        let is_small = live_rows * SMALL < ROWS;
+        Candidate { place, models, live_rows, text_bytes: 1, is_small, is_worn, read_bytes: 1 }
+    }
+
+    fn places(candidates: Vec<Candidate>) -> Vec<Vec<usize>> {
+        group(candidates, ROWS).into_iter().map(|group| group.places).collect()
+    }
+
+    #[test]
+    fn small_shards_are_folded_among_those_of_the_same_models() {
+        let shards = vec![
+            candidate(1, &["a"], 10, 0),
+            candidate(2, &["a", "b"], 20, 0),
+            candidate(4, &["a"], 30, 0),
+            candidate(5, &["a", "b"], 1, 0),
+            candidate(6, &["b"], 1, 0),
+        ];
+        assert_eq!(places(shards), [vec![1, 4], vec![2, 5]], "the only one of its models stays");
+    }
+
+    #[test]
+    fn a_shard_alone_is_folded_only_for_the_rows_that_it_drops() {
+        assert!(places(vec![candidate(0, &["a"], 40, 9)]).is_empty());
+        assert_eq!(places(vec![candidate(0, &["a"], 40, 10)]), [[0]]);
+        assert_eq!(places(vec![candidate(0, &["a"], 100, 25), candidate(3, &["a"], 40, 0)]), [[0]]);
+        assert_eq!(places(vec![candidate(0, &["a"], 100, 60), candidate(3, &["a"], 40, 0)]), [[0, 3]]);
+    }
+
+    #[test]
+    fn shards_of_large_texts_are_not_folded_for_nothing() {
+        let large = |place| Candidate { text_bytes: SHARD_BYTES as u64 - 1, ..candidate(place, &["a"], 3, 0) };
+        assert!(places(vec![large(0), large(1)]).is_empty());
+    }
+}
