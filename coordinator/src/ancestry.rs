@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::findings::{ChangeKind, read_changes, read_lonely, read_topics};
 use strata_shared::layout::{self, RunName, run_file};
-use strata_shared::run_record::{RunError, RunRecord};
+use strata_shared::run_record::{PredecessorRecord, RunError, RunRecord};
 use strata_shared::store::Store;
 
 use crate::report::{Changes, End, Step, compose};
@@ -66,8 +66,15 @@ async fn past_run(store: &Store, name: &RunName, record: RunRecord) -> Result<Pa
     if record.output(run_file::CHANGES).is_none() {
         return Ok(PastRun { record, finished, counts: None });
     }
+    let changes = match read_changes(store, &layout::in_run(name, run_file::CHANGES)).await {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!("{error}: what it changed is not counted");
+            return Ok(PastRun { record, finished, counts: None });
+        }
+    };
     let mut counts: BTreeMap<ChangeKind, i64> = BTreeMap::new();
-    for change in read_changes(store, &layout::in_run(name, run_file::CHANGES)).await? {
+    for change in changes {
         let is_sum = matches!(change.kind, ChangeKind::DocumentsIn | ChangeKind::DocumentsOut);
         *counts.entry(change.kind).or_default() += if is_sum { change.documents.unwrap_or(0) } else { 1 };
     }
@@ -81,37 +88,82 @@ async fn finished(store: &Store, run: &RunName) -> Result<DateTime<Utc>, Failure
 }
 
 /// Compares a run with one that it follows: with the one before it, or with `since`, a run's name or the day by which it was
-/// finished; `None` where no run was named and it follows none that is still there.
+/// finished; `None` where no run was named and it follows none.
+///
+/// Of the run before it that is no longer there, or no longer whole, its own table of changes is left.
 ///
 /// # Errors
 /// `since` is no run that it follows, or a table that cannot be read.
 pub async fn changes(store: &Store, run: &RunRecord, since: Option<&str>) -> Result<Option<Changes>, Failure> {
-    let ancestors = ancestors(store, run).await?;
-    let place = match since {
-        Some(since) => Some(find(store, run, &ancestors, since).await?),
-        None => (!ancestors.is_empty()).then_some(0),
+    let Some(predecessor) = &run.predecessor else {
+        return match since {
+            Some(since) => Err(not_followed(since, run, &[]).into()),
+            None => Ok(None),
+        };
     };
-    let Some(place) = place else { return Ok(None) };
-    let mut steps = Vec::new();
-    for record in ancestors.iter().rev().chain([run]) {
-        steps.push(step(store, record).await?);
+    let ancestors = ancestors(store, run, if since.is_some() { usize::MAX } else { MOST_RUNS }).await?;
+    let place = match since {
+        Some(since) if since == predecessor.run => 0,
+        Some(since) => find(store, run, &ancestors, since).await?,
+        None => 0,
+    };
+    if place == 0 && is_lost(store, &ancestors).await? {
+        return Ok(Some(own_changes(store, run, predecessor).await?));
     }
-    let since = steps.len() - 2 - place;
+    let steps = steps(store, run, &ancestors, place).await?;
+    let since_place = steps.len() - 2 - place;
     let (former, now) = (end(store, &ancestors[place]).await?, end(store, run).await?);
-    let composed = compose(&former, &now, &steps[since + 1..]);
-    Ok(Some(Changes { since: former.record.run, changes: composed, since_place: since, steps }))
+    let changes = compose(&former, &now, &steps[since_place + 1..]);
+    let same_periods = now.record.parameters.has_periods_of(&former.record.parameters);
+    Ok(Some(Changes { since: former.record.run, changes, since_place, steps, same_periods }))
 }
 
-/// Reads the records of the runs that one follows, the newest first.
-async fn ancestors(store: &Store, run: &RunRecord) -> Result<Vec<RunRecord>, Failure> {
+/// Tells whether the run before is no longer there, or not whole.
+async fn is_lost(store: &Store, ancestors: &[RunRecord]) -> Result<bool, Failure> {
+    let Some(record) = ancestors.first() else { return Ok(true) };
+    let damage = record.first_damaged(store, &RunName::new(&record.run)?).await?;
+    if let Some(damage) = &damage {
+        tracing::warn!(run = %record.run, "is not whole, and not looked at: {damage}");
+    }
+    Ok(damage.is_some())
+}
+
+/// Reads what a run says itself of what changed since the one before.
+async fn own_changes(store: &Store, run: &RunRecord, predecessor: &PredecessorRecord) -> Result<Changes, Failure> {
+    let own = step(store, run).await?;
+    let PredecessorRecord { run: since, generation, .. } = predecessor.clone();
+    let before =
+        Step { run: since.clone(), generation, rows: 0, topics: Vec::new(), changes: Vec::new(), is_fresh: false };
+    // Its own table tells of statuses only where they can be compared.
+    Ok(Changes { since, changes: own.changes.clone(), since_place: 0, steps: vec![before, own], same_periods: true })
+}
+
+/// Reads the runs that lead to `run`, the oldest first; those before the one at `place` as far as they are whole.
+async fn steps(store: &Store, run: &RunRecord, ancestors: &[RunRecord], place: usize) -> Result<Vec<Step>, Failure> {
+    let mut steps = vec![step(store, run).await?];
+    for (at, record) in ancestors.iter().enumerate() {
+        match step(store, record).await {
+            Ok(step) => steps.push(step),
+            Err(error) if at > place => {
+                tracing::warn!(run = %record.run, "older runs are left out: {error}");
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    steps.reverse();
+    Ok(steps)
+}
+
+/// Reads the records of the runs that one follows, the newest first, so many at most.
+async fn ancestors(store: &Store, run: &RunRecord, most: usize) -> Result<Vec<RunRecord>, Failure> {
     let mut ancestors: Vec<RunRecord> = Vec::new();
     let mut next = run.predecessor.clone();
-    while let Some(predecessor) = next.take().filter(|_| ancestors.len() < MOST_RUNS) {
+    while let Some(predecessor) = next.take().filter(|_| ancestors.len() < most) {
         let name = RunName::new(&predecessor.run)?;
         let is_known = ancestors.iter().any(|record| record.run == predecessor.run) || predecessor.run == run.run;
         let Some(record) = RunRecord::read_if_present(store, &name).await?.filter(|_| !is_known) else { break };
-        let centroids = record.output(run_file::CENTROIDS).map(|output| output.sha256.as_str());
-        if centroids != Some(predecessor.centroids_sha256.as_str()) {
+        if !record.is_that_of(&predecessor) {
             tracing::warn!(run = %name, "was made anew since another run followed it: older runs are left out");
             break;
         }
@@ -132,11 +184,17 @@ async fn find(store: &Store, run: &RunRecord, ancestors: &[RunRecord], since: &s
             }
         }
     }
-    let names = || match ancestors {
-        [] => "it follows none".to_owned(),
-        ancestors => ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", "),
+    Ok(found.ok_or_else(|| not_followed(since, run, ancestors))?)
+}
+
+fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFollowed {
+    let names = ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", ");
+    let ancestors = match (&run.predecessor, ancestors) {
+        (None, _) => "it follows none".to_owned(),
+        (Some(predecessor), []) => format!("{}, which it follows, is no longer there", predecessor.run),
+        _ => names,
     };
-    Ok(found.ok_or_else(|| NotFollowed { since: since.into(), run: run.run.clone(), ancestors: names() })?)
+    NotFollowed { since: since.into(), run: run.run.clone(), ancestors }
 }
 
 async fn step(store: &Store, record: &RunRecord) -> Result<Step, Failure> {
@@ -146,7 +204,8 @@ async fn step(store: &Store, record: &RunRecord) -> Result<Step, Failure> {
         None => Vec::new(),
     };
     let topics = read_topics(store, &layout::in_run(&run, run_file::TOPICS)).await?;
-    Ok(Step { run: record.run.clone(), generation: record.generation, rows: record.rows, topics, changes })
+    let is_fresh = record.predecessor.as_ref().is_some_and(|predecessor| !predecessor.warm);
+    Ok(Step { run: record.run.clone(), generation: record.generation, rows: record.rows, topics, changes, is_fresh })
 }
 
 async fn end(store: &Store, record: &RunRecord) -> Result<End, Failure> {

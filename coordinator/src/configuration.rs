@@ -266,8 +266,10 @@ fn value(argument: &Arg, name: &str, file: &Settings) -> Value {
 
 /// Returns a value as it may be seen: a hook may have a token in it.
 fn shown(name: &str, value: String) -> String {
-    match value.parse::<Hook>() {
-        Ok(hook) if name == "notify" => hook.to_string(),
+    match name {
+        "notify" => {
+            value.parse::<Hook>().map_or_else(|_| "(neither a command nor a URL)".into(), |hook| hook.to_string())
+        }
         _ => value,
     }
 }

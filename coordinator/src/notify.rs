@@ -3,7 +3,7 @@
 //! Invariant: a run is told at least once, and hardly ever twice: what was told is put into the run's folder once it was taken,
 //! and a command that finds a finished run without that tells it. A URL may have a token in it: it is shown by its host alone.
 
-use std::convert::Infallible;
+use std::os::unix::process::CommandExt;
 use std::process::{ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 use serde_json::Value;
 use strata_shared::exit::{Classify, Exit, Failure};
@@ -37,20 +38,31 @@ pub enum Hook {
     Url(Url),
 }
 
-impl FromStr for Hook {
-    type Err = Infallible;
+/// What nobody can be told by.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a command for the shell, or a URL that begins with http:// or https://")]
+pub struct NoHook;
 
-    fn from_str(given: &str) -> Result<Self, Infallible> {
-        let url = Url::parse(given).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        Ok(url.map_or_else(|| Self::Command(given.to_owned()), Self::Url))
+impl FromStr for Hook {
+    type Err = NoHook;
+
+    /// Reads a URL, or a command; neither is shown where it is neither, as a token may be in it.
+    fn from_str(given: &str) -> Result<Self, NoHook> {
+        let first = given.split_whitespace().next().ok_or(NoHook)?;
+        let is_url = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        match Url::parse(given).ok().filter(is_url) {
+            Some(url) => Ok(Self::Url(url)),
+            None if first.contains("://") => Err(NoHook),
+            None => Ok(Self::Command(given.to_owned())),
+        }
     }
 }
 
 impl std::fmt::Display for Hook {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            // Its arguments may be secret.
-            Self::Command(command) => formatter.write_str(command.split_whitespace().next().unwrap_or_default()),
+            // Its words may be secret, the first too: `TOKEN=… tell.sh`.
+            Self::Command(_) => formatter.write_str("(a command)"),
             Self::Url(url) => write!(formatter, "{}://{}/...", url.scheme(), url.host_str().unwrap_or_default()),
         }
     }
@@ -111,6 +123,8 @@ impl Classify for NotifyError {
     fn exit(&self) -> Exit {
         match self {
             Self::Start { .. } => Exit::Configuration,
+            // What the shell says of a command that is not there, or no program.
+            Self::Failed { status, .. } if matches!(status.code(), Some(126 | 127)) => Exit::Configuration,
             Self::Refused { status, .. } if !is_passing(*status) => Exit::Configuration,
             _ => Exit::Retry,
         }
@@ -130,7 +144,7 @@ struct Notification<'a> {
     generation: u64,
     page: String,
     text: String,
-    /// What `strata report --since` prints as JSON; null where the run follows none.
+    /// What `strata report --since` prints as JSON but for the topics' histories; null where the run follows none.
     changes: Option<Value>,
 }
 
@@ -163,10 +177,7 @@ async fn compose(store: &Store, record: &RunRecord) -> Result<Vec<u8>, Failure> 
         text: format!("{}\n{page}", report::summary(record, changes.as_ref())),
         page,
         changes: match &changes {
-            Some(changes) => {
-                let json = report::changes_json(changes).map_err(data)?;
-                Some(serde_json::from_str(&json).map_err(data)?)
-            }
+            Some(changes) => Some(without_topics(&report::changes_json(changes).map_err(data)?).map_err(data)?),
             None => None,
         },
     };
@@ -175,12 +186,22 @@ async fn compose(store: &Store, record: &RunRecord) -> Result<Vec<u8>, Failure> 
     Ok(json)
 }
 
+/// Leaves out every topic's history, which is more than a message bears.
+fn without_topics(changes: &str) -> serde_json::Result<Value> {
+    let mut changes: Value = serde_json::from_str(changes)?;
+    if let Some(changes) = changes.as_object_mut() {
+        changes.remove("topics");
+    }
+    Ok(changes)
+}
+
 async fn pipe(hook: &Hook, command: &str, notification: &[u8]) -> Result<(), NotifyError> {
     let start = |source| NotifyError::Start { hook: hook.clone(), source };
-    // What it prints is no data of ours.
-    let mut shell = tokio::process::Command::new("sh");
-    shell.args(["-c", command]).stdin(Stdio::piped()).stdout(std::io::stderr()).kill_on_drop(true);
-    let mut child = shell.spawn().map_err(start)?;
+    let mut shell = std::process::Command::new("sh");
+    // What it prints is no data of ours. It gets a group of its own, so that all of it can be ended.
+    shell.args(["-c", command]).stdin(Stdio::piped()).stdout(std::io::stderr()).process_group(0);
+    let mut child = tokio::process::Command::from(shell).spawn().map_err(start)?;
+    let group = Group(child.id());
     let stdin = child.stdin.take();
     let work = async {
         if let Some(mut stdin) = stdin {
@@ -191,7 +212,27 @@ async fn pipe(hook: &Hook, command: &str, notification: &[u8]) -> Result<(), Not
     };
     let ended = tokio::time::timeout(COMMAND_LIMIT, work).await;
     let status = ended.map_err(|_| NotifyError::Late { hook: hook.clone() })?.map_err(start)?;
+    group.release();
     if status.success() { Ok(()) } else { Err(NotifyError::Failed { hook: hook.clone(), status }) }
+}
+
+/// A command with all that it started, which ends with this value.
+struct Group(Option<u32>);
+
+impl Group {
+    /// Lets go of what has ended by itself; what a command leaves to run on is its own affair.
+    fn release(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // It may have ended just now.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 async fn post(hook: &Hook, url: &Url, notification: &[u8]) -> Result<(), NotifyError> {

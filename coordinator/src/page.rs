@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use strata_shared::documents::Documents;
-use strata_shared::exit::Failure;
+use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::findings::Findings;
 use strata_shared::generations;
 use strata_shared::layout::{self, ModelName, RunName, run_file};
@@ -126,7 +126,7 @@ pub async fn draw(store: &Store, report: &mut Report) -> Result<String, Failure>
 }
 
 /// Draws the page of the finished `run` into its folder, unless it is there, and announces the run as the newest, unless
-/// that was done: asking for an older run again does not make it the newest.
+/// that was done, or the announced one is of a later generation: asking for an older run again does not make it the newest.
 ///
 /// # Errors
 /// The run cannot be read, or the store not written.
@@ -138,10 +138,26 @@ pub async fn publish(store: &Store, run: &RunName) -> Result<Report, Failure> {
         let drawn = draw(store, &mut report).await?;
         store.put(&page, drawn.into_bytes()).await?;
     }
-    if !is_drawn || !is_announced(store, run).await? {
+    let is_due = !is_drawn || !is_announced(store, run).await?;
+    if is_due && !is_overtaken(store, &report.findings.record).await? {
         Latest::write(store, run).await?;
     }
     Ok(report)
+}
+
+/// Tells whether the announced run is of a later generation.
+async fn is_overtaken(store: &Store, record: &RunRecord) -> Result<bool, Failure> {
+    let announced = match Latest::read(store).await {
+        Ok(Some(announced)) => RunRecord::read_if_present(store, &announced).await,
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match announced {
+        Ok(announced) => Ok(announced.is_some_and(|announced| announced.generation > record.generation)),
+        // What cannot be read is written anew.
+        Err(error) if error.exit() == Exit::Data => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Tells whether some run, this one or a later one, was announced since `run` was finished.

@@ -73,6 +73,9 @@ pub struct PredecessorRecord {
     pub generation: u64,
     /// The sha256 of its centroids' object.
     pub centroids_sha256: String,
+    /// The sha256 of its table of topics, whose ids this one goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics_sha256: Option<String>,
     /// Whether the clustering started from its centroids; otherwise they led to a worse one than a fresh start.
     pub warm: bool,
     /// The inertia of the sample from these centroids over that from a fresh start, less 1.
@@ -237,6 +240,15 @@ impl RunRecord {
         keys.filter(layout::is_labels)
     }
 
+    /// Tells whether this is still the run that `predecessor` names, with the topics that it had then.
+    #[must_use]
+    pub fn is_that_of(&self, predecessor: &PredecessorRecord) -> bool {
+        let sha256 = |file| self.output(file).map(|output| output.sha256.as_str());
+        let topics = predecessor.topics_sha256.as_deref();
+        sha256(run_file::CENTROIDS) == Some(predecessor.centroids_sha256.as_str())
+            && topics.is_none_or(|topics| sha256(run_file::TOPICS) == Some(topics))
+    }
+
     /// Returns the number above every topic's id that this run or one before it has given.
     #[must_use]
     pub fn next_topic_id(&self) -> i64 {
@@ -263,7 +275,7 @@ impl RunRecord {
         if damaged.is_some() {
             return Ok(damaged);
         }
-        let tables = [run_file::CENTROIDS, run_file::TOPICS, run_file::TIMELINE, run_file::LONELY];
+        let tables = [run_file::CENTROIDS, run_file::TOPICS, run_file::TIMELINE, run_file::LONELY, run_file::CHANGES];
         for key in tables.map(|file| layout::in_run(run, file)) {
             let Some(output) = self.outputs.iter().find(|output| output.key == key.as_ref()) else { continue };
             let found = store.sha256(&key).await?.unwrap_or_else(|| "none".into());

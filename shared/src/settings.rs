@@ -223,6 +223,13 @@ impl Default for ReduceSettings {
 }
 
 impl ReduceSettings {
+    /// Tells whether statuses under these settings are of the same periods as under others, so that they can be compared; the last
+    /// day covered moves on from run to run.
+    #[must_use]
+    pub fn has_periods_of(&self, other: &Self) -> bool {
+        (self.period, self.recent) == (other.period, other.recent)
+    }
+
     /// Returns the settings if they make sense.
     ///
     /// # Errors

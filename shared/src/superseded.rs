@@ -37,8 +37,10 @@ impl Superseded {
     pub async fn read(store: &Store, manifest: &Manifest) -> Result<Self, TableError> {
         let Some(entry) = &manifest.superseded else { return Ok(Self::default()) };
         let key = Path::from(entry.key.as_str());
-        let bytes = store.get_if_present(&key).await?.ok_or_else(|| TableError::Missing { key: key.clone() })?;
         let content = |reason| TableError::Content { key: key.clone(), reason };
+        // A generation's own objects are written before it: what is missing was removed, and no retry brings it back.
+        let missing = || content("is missing, and its generation says which rows are superseded by it".into());
+        let bytes = store.get_if_present(&key).await?.ok_or_else(missing)?;
         let found = digest::sha256_hex(&bytes);
         if found != entry.sha256 {
             return Err(content(format!("has sha256 {found}, its generation says {}", entry.sha256)));

@@ -265,6 +265,7 @@ fn record(manifest_sha256: &str) -> RunRecord {
             run: "earlier".into(),
             generation: 1,
             centroids_sha256: digest::sha256_hex(b"earlier"),
+            topics_sha256: Some(digest::sha256_hex(b"earlier topics")),
             warm: true,
             excess: -0.25,
         }),

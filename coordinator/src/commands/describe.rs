@@ -22,6 +22,9 @@ pub(super) fn shards(outcome: &Outcome) {
                 "{unchanged} documents in {lines} lines, none of them new or changed: {rows} documents in {shards}; \
                  nothing to do"
             );
+            if change.rejected > 0 {
+                tracing::warn!("{}", refused(change.rejected, outcome.tally.as_ref()));
+            }
             return;
         }
         None if outcome.already_done => {
@@ -49,6 +52,13 @@ pub(super) fn shards(outcome: &Outcome) {
     if tally.rows > 0 {
         suspicions(&tally, &manifest.settings).iter().for_each(|suspicion| tracing::warn!("{suspicion}"));
     }
+}
+
+/// Tells of refusals that no generation lists, since nothing came of their snapshot.
+fn refused(number: u64, tally: Option<&Tally>) -> String {
+    let first = tally.and_then(|tally| tally.first_refusal.as_ref());
+    let first = first.map_or_else(String::new, |first| format!(", first {first}"));
+    format!("{number} lines were refused{first}")
 }
 
 /// Returns what somebody who updates a corpus may not expect.

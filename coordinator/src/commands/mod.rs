@@ -126,15 +126,17 @@ pub async fn run(
         if let Some(model) = model {
             embed::embed_with(context, &model).await?;
         }
-        reduce::finish_run(context, question, vectors_of).await
+        let report = reduce::finish_run(context, question, vectors_of).await?;
+        // What is found is shown even where nobody took the notification.
+        let told = match notify.hook() {
+            Some(hook) => notify::tell(hook, &context.store, &report.findings.record).await,
+            None => Ok(()),
+        };
+        Ok((report, told))
     });
-    let report = exclusive::exclusively(context, lease, "strata run", work).await?;
-    let record = report.findings.record.clone();
+    let (report, told) = exclusive::exclusively(context, lease, "strata run", work).await?;
     show(context, report).await?;
-    match &notify.notify {
-        Some(hook) => notify::tell(hook, &context.store, &record).await,
-        None => Ok(()),
-    }
+    told
 }
 
 /// Refuses a question about other vectors than the ones that the command makes.

@@ -19,7 +19,7 @@ fn record() -> RunRecord {
 }
 
 fn hook(given: &str) -> Hook {
-    given.parse().unwrap_or_else(|never| match never {})
+    given.parse().unwrap()
 }
 
 async fn is_told(store: &Store) -> bool {
@@ -49,10 +49,7 @@ async fn a_command_that_fails_is_told_of_and_given_the_notification_again() {
     let store = store();
     let failed = tell(&hook("exit 3 # secret"), &store, &record()).await.unwrap_err();
     assert_eq!(failed.exit(), Exit::Retry);
-    assert!(
-        failed.to_string().contains("--notify exit: found exit status: 3") && !failed.to_string().contains("secret"),
-        "{failed}"
-    );
+    assert!(failed.to_string().contains("found exit status: 3") && !failed.to_string().contains("secret"), "{failed}");
     assert!(!is_told(&store).await);
     // It need not read what it is told.
     tell(&hook("true"), &store, &record()).await.unwrap();
@@ -108,14 +105,33 @@ async fn what_a_server_refuses_is_told_without_the_rest_of_its_url() {
     assert!(failed.to_string().contains("no answer") && !failed.to_string().contains("T0KEN"), "{failed}");
 }
 
+#[tokio::test]
+async fn a_command_that_is_not_there_is_a_matter_of_configuration() {
+    let failed = tell(&hook("/nowhere/tell"), &store(), &record()).await.unwrap_err();
+    assert_eq!(failed.exit(), Exit::Configuration, "{failed}");
+}
+
+#[tokio::test]
+async fn a_command_that_is_given_up_ends_with_all_that_it_started() {
+    let (store, folder) = (store(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("late");
+    let (hook, record) = (hook(&format!("(sleep 1; touch {}) | cat", file.display())), record());
+    let telling = tokio::time::timeout(Duration::from_millis(300), tell(&hook, &store, &record)).await;
+    assert!(telling.is_err() && !is_told(&store).await);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!file.exists(), "what it started goes on");
+}
+
 #[test]
-fn what_is_no_url_is_a_command() {
+fn what_is_no_url_is_a_command_and_neither_is_shown() {
     assert!(matches!(hook("https://hooks.example.com/T0KEN"), Hook::Url(_)));
-    for command in ["mail -s strata me@example.com", "/usr/local/bin/tell", "http:", "s3://bucket/x"] {
+    for command in ["mail -s strata me@example.com", "/usr/local/bin/tell", "T0KEN=x tell.sh", "http:"] {
         assert!(matches!(hook(command), Hook::Command(_)), "{command}");
+        assert_eq!(hook(command).to_string(), "(a command)");
     }
-    assert_eq!(
-        format!("{:?}", hook("https://user:pass@hooks.example.com/T0KEN?a=b")),
-        "Hook(https://hooks.example.com/...)"
-    );
+    for neither in ["", " ", "htps://hooks.example.com/T0KEN", "s3://bucket/x", "http:///x y"] {
+        assert!(!neither.parse::<Hook>().unwrap_err().to_string().contains("T0KEN"), "{neither}");
+    }
+    let hidden = hook("https://user:pass@hooks.example.com/T0KEN?a=b");
+    assert_eq!(format!("{hidden:?}"), "Hook(https://hooks.example.com/...)");
 }

@@ -363,7 +363,7 @@ pub(super) fn changes() -> Changes {
             ..event(ChangeKind::Merged, 99, "topic 99")
         },
     ];
-    changes.extend(compare_topics(&former.topics, &now.topics));
+    changes.extend(compare_topics(&former.topics, &now.topics, true));
     changes.extend(compare_lonely(lists[0], lists[1], known, |_| true));
     let step = |run: &str, topics: &[Topic], changes: Vec<Change>| Step {
         run: run.into(),
@@ -371,13 +371,14 @@ pub(super) fn changes() -> Changes {
         rows: 34_466,
         topics: topics.to_vec(),
         changes,
+        is_fresh: false,
     };
     let steps = vec![
         step("run-a", &former.topics, Vec::new()),
         step("run-b", &former.topics, Vec::new()),
         step(&now.record.run, &now.topics, changes.clone()),
     ];
-    Changes { since: "run-b".into(), changes, since_place: 1, steps }
+    Changes { since: "run-b".into(), changes, since_place: 1, steps, same_periods: true }
 }
 
 fn event(kind: ChangeKind, topic_id: i64, name: &str) -> Change {

@@ -64,6 +64,11 @@ impl Sources {
         }
     }
 
+    /// Tells whether vectors come along.
+    pub(super) const fn has_vectors(&self) -> bool {
+        self.vectors.is_some()
+    }
+
     /// Makes sure that the lines can be read a second time.
     ///
     /// # Errors
@@ -153,14 +158,12 @@ fn no_row(sources: &Sources, assembled: &Assembled) -> ShardError {
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn finish(
-    rejected: Spooled,
-    generation: u64,
-    next_shard: usize,
-    store: &Store,
-) -> Result<(), ShardError> {
-    rejected.put(store, &layout::rejected_of(generation)).await?;
-    remove_shards(next_shard, store).await
+pub(super) async fn finish(rejected: Spooled, manifest: &Manifest, store: &Store) -> Result<(), ShardError> {
+    rejected.put(store, &layout::rejected_of(manifest.generation)).await?;
+    if manifest.superseded.is_none() {
+        store.delete(&layout::superseded(manifest.generation)).await?;
+    }
+    remove_shards(manifest.next_shard, store).await
 }
 
 /// Removes what an attempt at the generation after `before` has left, unless another command has made that one meanwhile.

@@ -145,8 +145,8 @@ pub enum ShardError {
     },
     /// A part of the corpus is gone or damaged.
     #[error(
-        "store {store}: {key} is missing, or another than the corpus lists; restore it, give the command again that made the \
-         newest generation (the same inputs, or `strata compact`), or shard into a new store"
+        "store {store}: {key} is missing, or another than the corpus lists; restore it, or, where the newest generation made it, \
+         remove it and give that command again (the same inputs, or `strata compact`); else shard into a new store"
     )]
     Lost {
         /// The store's URL.

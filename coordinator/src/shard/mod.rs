@@ -43,7 +43,7 @@ mod write;
 use std::path::PathBuf;
 
 use strata_shared::generations::{self, Generation};
-use strata_shared::layout::ModelName;
+use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::Manifest;
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
@@ -136,13 +136,14 @@ pub async fn plan(request: Request, store: &Store) -> Result<Change, ShardError>
 
 /// Makes the first generation; `listed_by` where it is there and some of its shards were lost.
 async fn begin(sources: &Sources, store: &Store, listed_by: Option<&Manifest>) -> Result<Outcome, ShardError> {
-    let target = Target { first_shard: 0, listed_by };
+    let target = Target { generation: 1, first_shard: 0, listed_by };
     let (mut assembled, shards) = corpus::make_shards(sources, store, KnownDocuments::default(), target).await?;
     let (tally, written) = (assembled.tally.clone(), std::mem::take(&mut assembled.written));
     let counts = (tally.rejected, tally.undated);
     let manifest = Manifest::first(shards, assembled.inputs, counts, sources.settings.clone());
     let vectors = corpus::complete_vectors(sources, store, &manifest, Some(written)).await?;
-    corpus::finish(assembled.rejected, manifest.generation, manifest.next_shard, store).await?;
+    target.expect_open(store).await?;
+    corpus::finish(assembled.rejected, &manifest, store).await?;
     let manifest = settle::create(store, manifest).await?;
     if let Some(vectors) = vectors {
         vectors.write(store).await?;
@@ -166,8 +167,12 @@ async fn again(sources: &Sources, store: &Store, newest: Generation) -> Result<O
         return Err(ShardError::Lost { store: store.url().to_owned(), key });
     }
     match newest.manifest.update {
-        // The first format's bytes cannot be made again; its generation has no number yet that would be used twice.
-        None if !newest.is_numbered => begin(sources, store, None).await,
+        // The first format's bytes cannot be made again; its generation has no number yet that would be used twice. What
+        // lists them goes first: they may have the same size, and would be taken for them after a kill.
+        None if !newest.is_numbered => {
+            store.delete(&layout::manifest()).await?;
+            begin(sources, store, None).await
+        }
         None => begin(sources, store, Some(&newest.manifest)).await,
         Some(update) => update::remake(sources, store, (&newest.manifest, &update), key).await,
     }

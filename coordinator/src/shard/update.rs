@@ -4,6 +4,8 @@
 //! Invariant: nothing that an earlier generation names is written to. Until the generation is created nothing names its
 //! shards, and whatever ends the update before that leaves the corpus as it was.
 
+use std::collections::BTreeSet;
+
 use object_store::path::Path;
 use strata_shared::generations::{self, Generation};
 use strata_shared::layout::FORMAT;
@@ -74,9 +76,11 @@ pub(super) async fn run(
 ) -> Result<Outcome, ShardError> {
     let base = Base::read(store, newest.manifest.clone()).await?;
     let made = async {
-        let target = Target { first_shard: base.manifest.next_shard, listed_by: None };
+        let generation = base.manifest.generation + 1;
+        let target = Target { generation, first_shard: base.manifest.next_shard, listed_by: None };
         let sifted = make(sources, store, &base, terms.complete, target).await?;
         sifted.change.check(terms)?;
+        target.expect_open(store).await?;
         Ok(sifted)
     };
     match made.await {
@@ -109,7 +113,7 @@ pub(super) async fn remake(
         return Err(ShardError::Lost { store: store.url().to_owned(), key: lost });
     }
     let base = Base::read(store, before.manifest).await?;
-    let target = Target { first_shard: update.first_shard, listed_by: Some(manifest) };
+    let target = Target { generation: manifest.generation, first_shard: update.first_shard, listed_by: Some(manifest) };
     let sifted = make(sources, store, &base, update.complete, target).await?;
     conclude(sources, store, base, sifted).await
 }
@@ -177,7 +181,7 @@ impl Sifted {
         let (Base { manifest: before, mut superseded }, change) = (base, &self.change);
         supersede(&mut superseded, &before.shards, &self.replaced);
         let shards = listed(&before, &superseded, &self.shards);
-        let numbers: Vec<usize> = shards.iter().map(ShardEntry::number).collect();
+        let numbers: BTreeSet<usize> = shards.iter().map(ShardEntry::number).collect();
         superseded.keep_shards(|number| numbers.contains(&number));
         let encoded = superseded.encode(change.generation)?;
         let (superseded, bytes) = encoded.unzip();
@@ -238,7 +242,7 @@ async fn conclude(sources: &Sources, store: &Store, base: Base, mut sifted: Sift
     if let Some((entry, bytes)) = manifest.superseded.as_ref().zip(superseded) {
         store.put(&entry.key.as_str().into(), bytes).await?;
     }
-    corpus::finish(sifted.assembled.rejected, manifest.generation, manifest.next_shard, store).await?;
+    corpus::finish(sifted.assembled.rejected, &manifest, store).await?;
     let manifest = settle::create(store, manifest).await?;
     if let Some(vectors) = vectors {
         vectors.write(store).await?;
@@ -248,9 +252,16 @@ async fn conclude(sources: &Sources, store: &Store, base: Base, mut sifted: Sift
 
 /// Ends an update that has nothing to change; vectors are added where they are of the generation's own snapshot.
 async fn nothing(sources: &Sources, store: &Store, newest: Generation, sifted: Sifted) -> Result<Outcome, ShardError> {
+    generations::announce(store, &newest).await?;
     let manifest = newest.manifest;
+    corpus::give_up(&manifest, store).await?;
     let digests = |inputs: &[InputEntry]| inputs.iter().map(|input| input.sha256.clone()).collect::<Vec<_>>();
     let is_same = digests(&manifest.inputs) == digests(&sifted.assembled.inputs);
+    if !is_same && sources.has_vectors() {
+        tracing::warn!(
+            "--vectors: are not looked at, since the snapshot has nothing new and is not the newest generation's"
+        );
+    }
     let already_done = !(is_same && corpus::add_vectors(sources, store, &manifest).await?);
     Ok(Outcome { manifest, already_done, tally: Some(sifted.assembled.tally), change: Some(sifted.change) })
 }

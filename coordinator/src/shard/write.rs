@@ -138,8 +138,10 @@ const fn text_bytes(document: &Document) -> usize {
 }
 
 /// Which shards are written.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
+    /// The number of the generation that they are made for.
+    pub(super) generation: u64,
     /// The number of the first.
     pub(super) first_shard: usize,
     /// The generation that lists them already, some of which were lost; none of another content may take their place.
@@ -150,6 +152,20 @@ impl Target<'_> {
     fn allows(&self, made: &ShardEntry) -> bool {
         let is_listed = |shard: &ShardEntry| (&shard.key, &shard.sha256) == (&made.key, &made.sha256);
         self.listed_by.is_none_or(|manifest| manifest.shards.iter().any(is_listed))
+    }
+
+    /// Makes sure that nobody has made the generation meanwhile, whose shards would be written over.
+    ///
+    /// The lease keeps others away; a machine that was suspended may have lost it without knowing.
+    ///
+    /// # Errors
+    /// [`ShardError::Overtaken`], or the store's.
+    pub(super) async fn expect_open(&self, store: &Store) -> Result<(), ShardError> {
+        let generation = self.generation;
+        if self.listed_by.is_some() || store.head(&layout::generation(generation)).await?.is_none() {
+            return Ok(());
+        }
+        Err(ShardError::Overtaken { store: store.url().to_owned(), generation })
     }
 }
 
@@ -179,6 +195,7 @@ async fn write_shard(store: &Store, job: ShardJob, target: Target<'_>) -> Result
     if !target.allows(&entry) {
         return Err(ShardError::Lost { store: store.url().to_owned(), key });
     }
+    target.expect_open(store).await?;
     spooled.put(store, &key).await?;
     Ok(entry)
 }
@@ -217,12 +234,13 @@ mod tests {
     fn cut(rows_per_shard: usize, bytes_per_shard: usize, documents: &[usize]) -> Vec<u64> {
         let (sender, jobs) = ShardSender::new(rows_per_shard, 0);
         let mut sender = ShardSender { bytes_per_shard, ..sender };
+        let target = Target { generation: 1, first_shard: 0, listed_by: None };
         let documents: Vec<Document> =
             documents.iter().map(|&bytes| Document { id: "x".repeat(bytes), ..Document::default() }).collect();
         let sending = std::thread::spawn(move || {
             documents.into_iter().try_for_each(|document| sender.push(document)).and_then(|()| sender.finish())
         });
-        let shards = runtime().block_on(write_shards(&memory_store(), jobs, Target::default())).unwrap();
+        let shards = runtime().block_on(write_shards(&memory_store(), jobs, target)).unwrap();
         sending.join().unwrap().unwrap();
         shards.iter().map(|shard| shard.rows).collect()
     }

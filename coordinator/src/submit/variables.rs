@@ -12,7 +12,7 @@ use crate::launch::kubernetes::ClusterError;
 const INHERITED: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_REGION"];
 
 /// What names of secrets have in them.
-const SECRET: [&str; 10] = [
+const SECRET: [&str; 11] = [
     "SECRET",
     "PASSWORD",
     "PASSWD",
@@ -23,6 +23,8 @@ const SECRET: [&str; 10] = [
     "CUSTOMER_KEY",
     "ENCRYPTION_KEY",
     "PRIVATE_KEY",
+    // A hook's URL may have a token in it.
+    "STRATA_NOTIFY",
 ];
 
 /// What names of secrets end with: in the middle it is what is counted or where it is from (`TOKEN_BUDGET`, `TOKEN_URL`).

@@ -30,7 +30,7 @@ pub enum ChangeKind {
     Merged,
     /// A former topic that is no more.
     Died,
-    /// A topic that moved so far that its name no longer fits.
+    /// A topic that goes by another name than before.
     Renamed,
     /// A topic that is extinct and was not.
     NowExtinct,

@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, ChangeKind, LonelyDocument, Status, Topic};
 
-/// Returns the topics whose status or name is another, in the order of their ids.
+/// Returns the topics whose status or name is another, in the order of their ids; names alone where the statuses are not of the
+/// same periods.
 #[must_use]
-pub fn compare_topics(former: &[Topic], now: &[Topic]) -> Vec<Change> {
+pub fn compare_topics(former: &[Topic], now: &[Topic], same_periods: bool) -> Vec<Change> {
     let former: BTreeMap<i64, &Topic> = former.iter().map(|topic| (topic.topic_id, topic)).collect();
     let mut now: Vec<&Topic> = now.iter().collect();
     now.sort_by_key(|topic| topic.topic_id);
     let pairs = now.into_iter().filter_map(|topic| Some((*former.get(&topic.topic_id)?, topic)));
     let mut changes: Vec<Change> = pairs.flat_map(|(former, now)| compare_topic(former, now)).collect();
+    changes.retain(|change| same_periods || change.kind == ChangeKind::Renamed);
     changes.sort_by_key(|change| change.kind);
     changes
 }
@@ -153,7 +155,7 @@ mod tests {
     fn a_run_compared_with_itself_gives_nothing() {
         let topics: Vec<Topic> =
             Status::ALL.into_iter().enumerate().map(|(id, status)| topic(id as i64, status)).collect();
-        assert_eq!(compare_topics(&topics, &topics), []);
+        assert_eq!(compare_topics(&topics, &topics, true), []);
         let entries = [loner("a", 0.1), loner("b", 0.2)];
         let list = LonelyList { entries: &entries, cutoff: Some(f64::from(0.2_f32)), k: 5 };
         assert_eq!(compare_lonely(list, list, |_| true, |_| true), []);
@@ -162,11 +164,12 @@ mod tests {
     #[test]
     fn a_topic_that_rose_and_fades_is_told_twice() {
         let changes =
-            compare_topics(&[topic(4, Status::Rising)], &[topic(4, Status::Fading), topic(5, Status::Steady)]);
+            compare_topics(&[topic(4, Status::Rising)], &[topic(4, Status::Fading), topic(5, Status::Steady)], true);
         let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
         assert_eq!(kinds, [ChangeKind::NowFading, ChangeKind::NoLongerEmerging]);
         assert_eq!((changes[0].topic_id, changes[0].former_status), (Some(4), Some(Status::Rising)));
-        let changes = compare_topics(&[topic(4, Status::Fading)], &[topic(4, Status::Extinct)]);
+        let changes = compare_topics(&[topic(4, Status::Fading)], &[topic(4, Status::Extinct)], true);
+        assert_eq!(compare_topics(&[topic(4, Status::Fading)], &[topic(4, Status::Extinct)], false), []);
         assert_eq!(changes.iter().map(|change| change.kind).collect::<Vec<_>>(), [ChangeKind::NowExtinct]);
     }
 

@@ -76,7 +76,7 @@ fn a_notification_that_nobody_took_is_given_again_and_the_run_stands() {
     let run = "run @month.jsonl --vectors @month.parquet --model-name hashed --store @store --clusters 3 --lonely 5";
     let said = folder.strata_with(run, &[("STRATA_NOTIFY", "false --token s3cret")]).ended_with(1);
     assert!(said.stdout.contains("LONELIEST DOCUMENTS"), "{}", said.stdout);
-    assert!(said.stderr.contains("--notify false: found exit status: 1"), "{}", said.stderr);
+    assert!(said.stderr.contains("--notify (a command): found exit status: 1"), "{}", said.stderr);
     assert!(!said.stderr.contains("s3cret"), "{}", said.stderr);
     let shown =
         folder.strata_with("config", &[("STRATA_NOTIFY", "https://hooks.example.com/s3cret")]).ended_with(0).stdout;

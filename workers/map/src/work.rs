@@ -82,6 +82,14 @@ pub enum WorkError {
         source: serde_json::Error,
     },
     /// The work list does not fit this program or this corpus.
+    #[error("{key}: names shard {number}, which the newest generation does not list; was the corpus updated since?")]
+    Outdated {
+        /// Its key.
+        key: Path,
+        /// The shard's number.
+        number: usize,
+    },
+    /// It is of another version.
     #[error("{key}: {reason}")]
     Unfit {
         /// Its key.
@@ -95,8 +103,9 @@ impl Classify for WorkError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
-            // Another command that embeds into the same store may have removed it, once everything was done.
-            Self::Missing { .. } => Exit::Retry,
+            // Another command that embeds into the same store may have removed it, once everything was done, or updated the
+            // corpus since.
+            Self::Missing { .. } | Self::Outdated { .. } => Exit::Retry,
             _ => Exit::Configuration,
         }
     }
@@ -130,7 +139,7 @@ async fn read_work_list(store: &Store, key: &Path, is_listed: impl Fn(usize) -> 
         return unfit(format!("has format {}, expected one up to {FORMAT}", list.format));
     }
     match list.shards.iter().find(|number| !is_listed(**number)) {
-        Some(number) => unfit(format!("names shard {number}, which the manifest does not list")),
+        Some(&number) => Err(WorkError::Outdated { key: key.clone(), number }),
         None => Ok(list.shards),
     }
 }

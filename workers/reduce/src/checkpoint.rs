@@ -7,7 +7,8 @@
 //! was clustered, and measured by neighbours that the labels' stage has found: these are kept here.
 //!
 //! Invariant: a run's folder belongs to one question. Another one under the same name is refused as long as this one is
-//! not finished, and two reduces of the same question write the same bytes, so that it does not matter who is first. What
+//! not finished, and two reduces of the same question that follow the same run write the same bytes, so that it does not matter
+//! who is first. What
 //! was made of other vectors, as shards that were broken and have been mended, is never taken up.
 
 use std::sync::Arc;
@@ -44,18 +45,21 @@ struct Question {
 struct Followed {
     run: String,
     centroids_sha256: String,
+    /// Absent in those of before it was noted.
+    #[serde(default)]
+    topics_sha256: Option<String>,
 }
 
 impl Followed {
     fn by(record: &RunRecord) -> Option<Self> {
         let predecessor = record.predecessor.as_ref()?;
-        let PredecessorRecord { run, centroids_sha256, .. } = predecessor.clone();
-        Some(Self { run, centroids_sha256 })
+        let PredecessorRecord { run, centroids_sha256, topics_sha256, .. } = predecessor.clone();
+        Some(Self { run, centroids_sha256, topics_sha256 })
     }
 }
 
 /// What this version makes of a question; to be raised with whatever changes the bytes of an object.
-const METHOD: u32 = 3;
+const METHOD: u32 = 4;
 
 /// The stages that are finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -165,14 +169,16 @@ impl Claim {
         &self.run
     }
 
-    /// Makes sure that nobody has taken the folder for another question; one who has finished this one may have tidied up.
+    /// Makes sure that nobody has taken the folder for another question, or to follow another run; one who has finished this one
+    /// may have tidied up.
     ///
     /// # Errors
     /// [`ReduceError::Taken`], or the store fails.
     pub async fn confirm(&self) -> Result<(), Failure> {
         let is_ours = match self.store.get_if_present(&layout::in_run(&self.run, run_file::UNFINISHED)).await? {
             Some(found) => {
-                serde_json::from_slice::<Progress>(&found).is_ok_and(|found| found.question == *self.question)
+                let is_ours = |found: Progress| found.question == *self.question && found.follows == self.follows;
+                serde_json::from_slice::<Progress>(&found).is_ok_and(is_ours)
             }
             None => {
                 RunRecord::read_if_present(&self.store, &self.run).await?.is_none_or(|record| self.answers(&record))
@@ -235,7 +241,8 @@ impl Checkpoint {
         };
         let follows = following.map(|following| Followed {
             run: following.record.run.clone(),
-            centroids_sha256: following.centroids_sha256().to_owned(),
+            centroids_sha256: following.sha256(run_file::CENTROIDS).unwrap_or_default(),
+            topics_sha256: following.sha256(run_file::TOPICS),
         });
         let progress = Progress::begin(question, corpus.vectors_sha256(), follows);
         let mut checkpoint =

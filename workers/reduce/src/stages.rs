@@ -191,7 +191,8 @@ impl Stages {
         let (store, outputs) = (self.corpus.store(), &mut self.outputs);
         let work = async {
             let traced = (&labelled.traced, labels.as_slice());
-            let changes = lineage::encode_changes(store, &self.run, following, traced, lonely).await?;
+            let asked = (&self.config.settings, lonely);
+            let changes = lineage::encode_changes(store, &self.run, following, traced, asked).await?;
             outputs.put(run_file::CHANGES, changes).await
         };
         self.stopwatch.stage("changes", self.corpus.num_rows(), work).await.map(drop)
@@ -368,14 +369,15 @@ impl Stages {
 
 /// Makes sure that the objects of the run may be replaced; until here a finished run stays what it was.
 ///
-/// Its page, which is drawn only where there is none, goes first.
+/// Its page, which is drawn only where there is none, goes first, and with it what somebody was told of the run as it was.
 async fn replace(config: &Config, corpus: &Corpus, run: &RunName, checkpoint: &Checkpoint) -> Result<(), Failure> {
     if !config.force && crate::is_finished(config, corpus, run).await? {
         return Err(ReduceError::FinishedMeanwhile { run: run.clone() }.into());
     }
     checkpoint.confirm().await?;
-    corpus.store().delete(&layout::in_run(run, run_file::REPORT)).await?;
-    corpus.store().delete(&layout::in_run(run, run_file::RECORD)).await?;
+    for file in [run_file::NOTIFIED, run_file::REPORT, run_file::RECORD] {
+        corpus.store().delete(&layout::in_run(run, file)).await?;
+    }
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The changes of several runs, one after the other → those between the first and the last.
 //!
-//! Invariant: over one step they are that step's own. What came and went again in between is not told.
+//! Invariant: over one step they are that step's own. A topic that came and went again in between is not told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strata_shared::findings::{Change, ChangeKind, compare_topics};
+use strata_shared::findings::{Change, ChangeKind, LonelyDocument, compare_topics};
 
 use super::{End, Step};
 
@@ -16,7 +16,8 @@ pub fn compose(former: &End, now: &End, steps: &[Step]) -> Vec<Change> {
     let mut events: Vec<Change> = between.arrivals().chain(between.departures()).collect();
     events.sort_by_key(|change| (change.kind, change.topic_id));
     changes.extend(events);
-    changes.extend(compare_topics(&former.topics, &now.topics));
+    let same_periods = now.record.parameters.has_periods_of(&former.record.parameters);
+    changes.extend(compare_topics(&former.topics, &now.topics, same_periods));
     changes.extend(between.loners());
     changes
 }
@@ -57,17 +58,10 @@ impl<'a> Between<'a> {
     fn arrivals(&self) -> impl Iterator<Item = Change> + '_ {
         let new = self.now.topics.iter().filter(|topic| !self.ids_before.contains(&topic.topic_id));
         new.map(|topic| {
-            let id = topic.topic_id;
-            let told = self.told(&[ChangeKind::Born, ChangeKind::Split]).find(|change| change.topic_id == Some(id));
-            let source = told.and_then(|change| change.other_topic_id).filter(|id| self.ids_before.contains(id));
+            let source = self.source(topic.topic_id);
             let kind = if source.is_some() { ChangeKind::Split } else { ChangeKind::Born };
-            let (documents, share) = match (told, source) {
-                (Some(change), Some(_)) => (change.documents, change.share),
-                _ => (Some(topic.size), None),
-            };
-            let other_name = source.and_then(|id| self.named(id));
-            let (topic_id, name) = (Some(id), Some(topic.name.clone()));
-            Change { topic_id, name, other_topic_id: source, other_name, documents, share, ..Change::new(kind) }
+            let (id, name) = (topic.topic_id, Some(topic.name.clone()));
+            self.event(kind, (id, name, topic.size), self.arrival(id), source)
         })
     }
 
@@ -75,18 +69,45 @@ impl<'a> Between<'a> {
     fn departures(&self) -> impl Iterator<Item = Change> + '_ {
         let gone = self.former.topics.iter().filter(|topic| !self.ids_now.contains(&topic.topic_id));
         gone.map(|topic| {
-            let id = topic.topic_id;
-            let target = self.target(id);
-            let told = self.departure(id);
+            let target = self.target(topic.topic_id);
             let kind = if target.is_some() { ChangeKind::Merged } else { ChangeKind::Died };
-            let (documents, share) = match (told, target) {
-                (Some(change), Some(_)) => (change.documents, change.share),
-                _ => (Some(topic.size), None),
-            };
-            let other_name = target.and_then(|id| self.named(id));
-            let (topic_id, name) = (Some(id), Some(topic.name.clone()));
-            Change { topic_id, name, other_topic_id: target, other_name, documents, share, ..Change::new(kind) }
+            let (id, name) = (topic.topic_id, Some(topic.name.clone()));
+            self.event(kind, (id, name, topic.size), self.departure(id), target)
         })
+    }
+
+    /// Tells of a topic that came or went, with the figures of the one step that says the same, where there is one.
+    fn event(
+        &self,
+        kind: ChangeKind,
+        (id, name, size): (i64, Option<String>, i64),
+        told: Option<&Change>,
+        other: Option<i64>,
+    ) -> Change {
+        let same = told.filter(|told| (told.kind, told.other_topic_id) == (kind, other));
+        let is_whole = matches!(kind, ChangeKind::Born | ChangeKind::Died);
+        // Documents that came since are in its size, and not in what that step says.
+        let only = same.filter(|_| !is_whole || self.steps.len() == 1);
+        let documents = only.and_then(|told| told.documents).or(is_whole.then_some(size));
+        let share = only.and_then(|told| told.share);
+        let (topic_id, other_name) = (Some(id), other.and_then(|id| self.named(id)));
+        Change { topic_id, name, other_topic_id: other, other_name, documents, share, ..Change::new(kind) }
+    }
+
+    fn arrival(&self, id: i64) -> Option<&'a Change> {
+        self.told(&[ChangeKind::Born, ChangeKind::Split]).find(|change| change.topic_id == Some(id))
+    }
+
+    /// Follows a topic back to the one that it was split from, and that one, to one that was there.
+    fn source(&self, id: i64) -> Option<i64> {
+        let mut source = self.arrival(id)?.other_topic_id?;
+        for _ in self.steps {
+            if self.ids_before.contains(&source) {
+                return Some(source);
+            }
+            source = self.arrival(source)?.other_topic_id?;
+        }
+        None
     }
 
     fn departure(&self, id: i64) -> Option<&'a Change> {
@@ -105,23 +126,28 @@ impl<'a> Between<'a> {
         None
     }
 
-    /// Whoever came to the list and is on it, and whoever left it and is not.
+    /// Whoever came to the list and is on it, and whoever left it, is not, and was lonelier than everyone is who is not on it.
     fn loners(&self) -> Vec<Change> {
+        let (former, cutoff) = (&self.former.record.lonely, self.now.record.lonely.cutoff.map(|cutoff| cutoff as f32));
+        if former.k != self.now.record.lonely.k {
+            return Vec::new();
+        }
         let (before, now) = (&self.former.lonely, &self.now.lonely);
         let told = |kind: ChangeKind| -> BTreeMap<&str, &Change> {
             let all = self.steps.iter().flat_map(|step| &step.changes).filter(|change| change.kind == kind);
             all.filter_map(|change| Some((change.document_id.as_deref()?, change))).collect()
         };
         let (came, left) = (told(ChangeKind::NewLoner), told(ChangeKind::FoundCompany));
-        let is_listed =
-            |list: &[strata_shared::findings::LonelyDocument], id: &str| list.iter().any(|entry| entry.id == id);
+        let is_listed = |list: &[LonelyDocument], id: &str| list.iter().any(|entry| entry.id == id);
         let new = now.iter().filter(|entry| !is_listed(before, &entry.id)).filter_map(|entry| {
             let change = came.get(entry.id.as_str())?;
             Some(Change { similarity: Some(entry.similarity), ..(*change).clone() })
         });
-        let gone = before.iter().filter(|entry| !is_listed(now, &entry.id)).filter_map(|entry| {
+        let is_below = |entry: &&LonelyDocument| cutoff.is_some_and(|cutoff| entry.similarity < cutoff);
+        let gone = before.iter().filter(|entry| !is_listed(now, &entry.id)).filter(is_below).filter_map(|entry| {
             let change = left.get(entry.id.as_str())?;
-            Some(Change { former_similarity: Some(entry.similarity), ..(*change).clone() })
+            let (similarity, former_similarity) = (cutoff, Some(entry.similarity));
+            Some(Change { similarity, former_similarity, ..(*change).clone() })
         });
         new.chain(gone).collect()
     }
@@ -164,6 +190,7 @@ mod tests {
             rows: 1,
             topics: topics(ids),
             changes,
+            is_fresh: false,
         };
         let steps = [
             step(
@@ -175,18 +202,19 @@ mod tests {
                 ],
             ),
             step(
-                &[1, 4, 6],
+                &[1, 4, 6, 7],
                 vec![
                     event(ChangeKind::Merged, 2, Some(4)),
                     event(ChangeKind::Died, 5, None),
                     event(ChangeKind::Split, 6, Some(5)),
+                    event(ChangeKind::Split, 7, Some(4)),
                 ],
             ),
         ];
         let end =
             |ids: &[i64]| End { record: fixture::report().findings.record, topics: topics(ids), lonely: Vec::new() };
-        let changes = compose(&end(&[1, 2, 3]), &end(&[1, 4, 6]), &steps);
-        assert_eq!(ids(&changes, ChangeKind::Split), [(4, Some(1))]);
+        let changes = compose(&end(&[1, 2, 3]), &end(&[1, 4, 6, 7]), &steps);
+        assert_eq!(ids(&changes, ChangeKind::Split), [(4, Some(1)), (7, Some(1))]);
         assert_eq!(ids(&changes, ChangeKind::Born), [(6, None)]);
         assert_eq!(ids(&changes, ChangeKind::Merged), [(2, Some(4)), (3, Some(4))]);
         assert_eq!(ids(&changes, ChangeKind::Died), []);

@@ -36,7 +36,8 @@ struct History<'a> {
 /// # Errors
 /// Never: numbers and strings always serialise.
 pub fn json(changes: &Changes) -> serde_json::Result<String> {
-    let runs = changes.steps.iter().map(|step| Ran {
+    // A run that is no longer there is known by name alone.
+    let runs = changes.steps.iter().filter(|step| !step.topics.is_empty()).map(|step| Ran {
         run: &step.run,
         generation: step.generation,
         rows: step.rows,

@@ -15,7 +15,7 @@ pub use json::json;
 pub use past::history;
 pub use summary::summary;
 pub use terminal::terminal;
-pub(super) use terminal::{fade, similarities};
+pub(super) use terminal::{OTHER_PERIODS, fade, origin, similarities, transition};
 
 /// What changed, and the runs in between.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Changes {
     pub since_place: usize,
     /// The runs that lead to this one, the oldest first and this one last.
     pub steps: Vec<Step>,
+    /// Whether statuses of both ends can be compared.
+    pub same_periods: bool,
 }
 
 /// One run of a chain.
@@ -43,6 +45,8 @@ pub struct Step {
     pub topics: Vec<Topic>,
     /// What changed since the run before it.
     pub changes: Vec<Change>,
+    /// Whether it clustered afresh, though it follows a run.
+    pub is_fresh: bool,
 }
 
 /// One of two runs that are compared.
@@ -77,13 +81,21 @@ impl Changes {
         self.of(&[kind]).iter().filter_map(|change| change.documents).sum()
     }
 
-    /// Says that there are more or fewer topics than before, where that is so.
-    pub(super) fn resized(&self) -> Option<String> {
-        let (former, now) = (self.steps.get(self.since_place)?.topics.len(), self.steps.last()?.topics.len());
-        let text = format!(
-            "{former} topics became {now}: where the number of clusters changes, some topics come, go or lose share by that alone"
-        );
-        (former != now).then_some(text)
+    /// Says what makes topics come and go beside what the documents say: more clusters or fewer, and a fresh clustering.
+    pub(super) fn caveats(&self) -> Vec<String> {
+        let mut caveats = Vec::new();
+        let former = self.steps.get(self.since_place).map_or(0, |step| step.topics.len());
+        let now = self.steps.last().map_or(0, |step| step.topics.len());
+        // Of a run that is no longer there nobody knows how many it had.
+        if former > 0 && former != now {
+            caveats.push(format!(
+                "{former} topics became {now}: where the number of clusters changes, topics come, go and lose share by that alone"
+            ));
+        }
+        let fresh = self.steps.iter().skip(self.since_place + 1).filter(|step| step.is_fresh);
+        caveats
+            .extend(fresh.map(|step| format!("{} was clustered afresh: topics come and go by that alone", step.run)));
+        caveats
     }
 
     /// The topic in each run that has it, the oldest first.

@@ -30,7 +30,9 @@ fn since(changes: &Changes) -> String {
             parts.push(format!("{noun}: {}", told.join(", ")));
         }
     }
-    parts.join("; ")
+    let mut text = parts.join("; ");
+    changes.caveats().iter().for_each(|caveat| text.push_str(&format!("\n{caveat}")));
+    text
 }
 
 #[cfg(test)]

@@ -11,6 +11,12 @@ use super::super::text_table::{Cell, Column, Ink, render, shorten, wrap};
 use super::super::visible;
 use super::{Changes, EVENTS, LONERS, STATUSES, called, statuses};
 
+/// Rows that are shown of each kind of change.
+const LISTED_OF_KIND: usize = 6;
+
+/// What is said instead of statuses that were asked for otherwise.
+pub(in super::super) const OTHER_PERIODS: &str = "not compared: the two runs were asked for other --period or --recent";
+
 /// Draws what changed, each line as wide as the view at most.
 #[must_use]
 pub fn terminal(changes: &Changes, view: &View) -> String {
@@ -36,10 +42,20 @@ impl Sheet<'_> {
 
     fn table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> String {
         let shown = &rows[..rows.len().min(LISTED)];
-        let more = rows.len() - shown.len();
-        let more =
-            if more > 0 { self.paragraph(&format!("… {more} more in changes.parquet")) } else { String::new() };
-        render(columns, shown, self.width, self.colour) + &more
+        render(columns, shown, self.width, self.colour) + &self.more(rows.len() - shown.len())
+    }
+
+    fn more(&self, number: usize) -> String {
+        if number > 0 { self.paragraph(&format!("… {number} more; --json tells all")) } else { String::new() }
+    }
+
+    /// Draws a table of changes of some kinds, of each kind so many that all are seen.
+    fn table_by_kind(&self, columns: &[Column], kinds: &[ChangeKind], row: fn(&Change) -> Vec<Cell>) -> String {
+        let of_kind = |kind: &ChangeKind| self.changes.of(&[*kind]);
+        let shown = kinds.iter().flat_map(|kind| of_kind(kind).into_iter().take(LISTED_OF_KIND));
+        let rows: Vec<Vec<Cell>> = shown.map(row).collect();
+        let all: usize = kinds.iter().map(|kind| of_kind(kind).len()).sum();
+        render(columns, &rows, self.width, self.colour) + &self.more(all - rows.len())
     }
 
     fn documents(&self) -> String {
@@ -63,10 +79,12 @@ impl Sheet<'_> {
             Column::right("of it").spare(1),
             Column::left("from or into").spare(2),
         ];
-        let rows: Vec<Vec<Cell>> = self.changes.of(&EVENTS).into_iter().map(event_row).collect();
-        let text = if rows.is_empty() { self.paragraph("no topic came or went") } else { self.table(&columns, &rows) };
-        let resized = self.changes.resized().map_or_else(String::new, |text| self.paragraph(&text));
-        self.heading("Topics that came and went") + &text + &resized
+        let text = match self.changes.of(&EVENTS).as_slice() {
+            [] => self.paragraph("no topic came or went"),
+            _ => self.table_by_kind(&columns, &EVENTS, event_row),
+        };
+        let caveats: String = self.changes.caveats().iter().map(|caveat| self.paragraph(caveat)).collect();
+        self.heading("Topics that came and went") + &text + &caveats
     }
 
     fn statuses(&self) -> String {
@@ -78,16 +96,19 @@ impl Sheet<'_> {
             Column::left("fade before").spare(1),
             Column::left("fade now"),
         ];
-        let rows: Vec<Vec<Cell>> = self.changes.of(&STATUSES).into_iter().map(status_row).collect();
-        let text = if rows.is_empty() { self.paragraph("no call changed") } else { self.table(&columns, &rows) };
-        self.heading("Calls that changed") + &text + &self.all_renamed()
+        let text = match self.changes.of(&STATUSES).as_slice() {
+            _ if !self.changes.same_periods => self.paragraph(OTHER_PERIODS),
+            [] => self.paragraph("no status changed"),
+            _ => self.table_by_kind(&columns, &STATUSES, status_row),
+        };
+        self.heading("Statuses that changed") + &text + &self.all_renamed()
     }
 
     fn all_renamed(&self) -> String {
         let renamed = self.changes.of(&[ChangeKind::Renamed]);
         let more = match renamed.len().saturating_sub(LISTED) {
             0 => String::new(),
-            more => self.paragraph(&format!("… {more} more moved")),
+            more => self.paragraph(&format!("… {more} more have another name")),
         };
         renamed.into_iter().take(LISTED).map(|change| self.renamed(change)).collect::<String>() + &more
     }
@@ -95,11 +116,7 @@ impl Sheet<'_> {
     fn renamed(&self, change: &Change) -> String {
         let name = |name: &Option<String>| name.clone().unwrap_or_default();
         let id = change.topic_id.unwrap_or_default();
-        self.paragraph(&format!(
-            "{id} moved and is “{}” now, before “{}”",
-            name(&change.name),
-            name(&change.other_name)
-        ))
+        self.paragraph(&format!("{id} is called “{}” now, before “{}”", name(&change.name), name(&change.other_name)))
     }
 
     fn loners(&self) -> String {
@@ -115,7 +132,7 @@ impl Sheet<'_> {
         self.heading("Loners") + &text
     }
 
-    /// The past of the topics whose call changed or is not steady, the most changed first.
+    /// The past of the topics whose status changed or is not steady, those that changed first.
     fn past(&self) -> String {
         let Some(last) = self.changes.steps.last().filter(|_| self.changes.steps.len() > 1) else {
             return String::new();
@@ -170,26 +187,43 @@ fn id(id: Option<i64>) -> Cell {
 }
 
 fn event_row(change: &Change) -> Vec<Cell> {
-    let other = change.other_topic_id.map(|id| format!("{id} {}", change.other_name.as_deref().unwrap_or_default()));
+    let part = change.share.filter(|_| change.kind != ChangeKind::Born);
     vec![
         Cell::new(called(change.kind), Ink::Strong),
         id(change.topic_id),
         text(change.name.as_ref()),
         number(change.documents),
-        Cell::usual(change.share.map_or_else(|| NONE.into(), |share| format!("{} %", figures::percent(share)))),
-        Cell::usual(other.unwrap_or_default()),
+        Cell::usual(part.map_or_else(|| NONE.into(), |share| format!("{} %", figures::percent(share)))),
+        Cell::usual(origin(change)),
     ]
+}
+
+/// Writes what a topic was part of or is part of, or how much of one that was born is new.
+pub(in super::super) fn origin(change: &Change) -> String {
+    match (change.kind, change.other_topic_id, change.share) {
+        (_, Some(id), _) => format!("{id} {}", change.other_name.as_deref().unwrap_or_default()),
+        (ChangeKind::Born, None, Some(known)) => format!("{} % new documents", figures::percent(1.0 - known)),
+        _ => String::new(),
+    }
 }
 
 fn status_row(change: &Change) -> Vec<Cell> {
     vec![
-        Cell::new(called(change.kind), change.status.map_or(Ink::Usual, ink)),
+        Cell::new(&transition(change), change.status.map_or(Ink::Usual, ink)),
         id(change.topic_id),
         text(change.name.as_ref()),
         number(change.documents),
         Cell::usual(fade([change.former_fade, change.former_fade_low, change.former_fade_high])),
         Cell::usual(fade([change.fade, change.fade_low, change.fade_high])),
     ]
+}
+
+/// Writes how a status changed, `steady → fading`.
+pub(in super::super) fn transition(change: &Change) -> String {
+    match change.former_status.zip(change.status) {
+        Some((former, now)) => format!("{former} → {now}"),
+        None => called(change.kind).into(),
+    }
 }
 
 /// Writes a fade with its interval, `0.25 (0.10–0.53)`.
@@ -228,7 +262,7 @@ mod tests {
         for width in [60, 80, 100] {
             let text = terminal(&fixture::changes(), &View { width, colour: false, page: None });
             assert!(text.lines().all(|line| line.width() <= width), "{text}");
-            for part in ["SINCE", "born", "now fading", "found company", "≥ 0.", "×"] {
+            for part in ["SINCE", "born", "→ fading", "found company", "≥ 0.", "×"] {
                 assert!(text.to_uppercase().contains(&part.to_uppercase()), "{part:?} is missing:\n{text}");
             }
         }
@@ -249,7 +283,7 @@ mod tests {
         let mut changes = fixture::changes();
         changes.changes.clear();
         let text = terminal(&changes, &View { width: 80, colour: false, page: None });
-        for part in ["no topic came or went", "no call changed", "none came, none left"] {
+        for part in ["no topic came or went", "no status changed", "none came, none left"] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -2,7 +2,9 @@
 
 use strata_shared::findings::{Change, ChangeKind, Topic};
 
-use super::super::changes::{Changes, EVENTS, LONERS, STATUSES, called, fade, similarities, statuses};
+use super::super::changes::{
+    Changes, EVENTS, LONERS, OTHER_PERIODS, STATUSES, called, fade, origin, similarities, statuses, transition,
+};
 use super::super::figures::{self, counted};
 use super::markup::{Figure, Markup, foreign, markup};
 use super::{ID, NAME, Report, TITLE, title};
@@ -14,10 +16,11 @@ const ROWS: usize = 40;
 pub(super) fn changes(report: &Report) -> Markup {
     let Some(changes) = &report.changes else { return Markup::default() };
     markup!(
-        r#"<section id="changes" aria-labelledby="changes-title"><h2 id="changes-title">What changed</h2><p class="soft">{}</p>{}{}{}{}</section>"#,
+        r#"<section id="changes" aria-labelledby="changes-title"><h2 id="changes-title">What changed</h2><p class="soft">{}</p>{}{}{}{}{}</section>"#,
         lead(changes),
         events(changes),
-        calls(changes),
+        statuses_that_changed(changes),
+        renamed(changes),
         loners(changes),
         past(changes)
     )
@@ -31,7 +34,7 @@ pub(super) fn link(report: &Report) -> Markup {
 fn lead(changes: &Changes) -> Markup {
     let number = |kind| changes.documents(kind).unsigned_abs();
     markup!(
-        "Since the run {}: {} came, {} went. A topic is known by its number from run to run; its strength is the part of its documents that stayed.",
+        "Since the run {}: {} came, {} went. A topic is known by its number from run to run; its strength is what it shares with what it was: documents in both over documents in either, of those that both runs have.",
         foreign(&changes.since, ID),
         counted(number(ChangeKind::DocumentsIn), "document"),
         Figure(figures::count(number(ChangeKind::DocumentsOut)))
@@ -50,8 +53,7 @@ fn table(
     }
     let headings = Markup::join(columns.iter().map(|column| markup!(r#"<th scope="col">{}</th>"#, *column)));
     let beyond = changes.len().saturating_sub(ROWS);
-    let beyond =
-        (beyond > 0).then(|| markup!("<p class=\"soft\">… and {} more in changes.parquet.</p>", Figure(beyond)));
+    let beyond = (beyond > 0).then(|| markup!("<p class=\"soft\">… and {} more.</p>", Figure(beyond)));
     markup!(
         r#"<h3>{}</h3><table class="plain"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}"#,
         caption,
@@ -63,33 +65,50 @@ fn table(
 
 fn events(changes: &Changes) -> Markup {
     let columns = ["what", "topic", "documents", "from or into"];
-    let resized = changes.resized().map(|text| markup!("<p class=\"soft\">{}.</p>", foreign(&text, TITLE)));
-    let events =
-        table(&changes.of(&EVENTS), ("Topics that came and went", "No topic came or went."), &columns, |change| {
-            let share = change.share.map(|share| markup!(" ({})", figures::share(Some(share))));
-            let other =
-                change.other_name.as_ref().map(|name| markup!("{}{}", named(change.other_topic_id, name), share));
-            markup!(
-                r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td>{}</td></tr>"#,
-                called(change.kind),
-                topic(change),
-                Figure(figures::signed(change.documents.unwrap_or(0))),
-                other
-            )
-        });
-    markup!("{}{}", events, resized)
+    let caveats = changes.caveats();
+    let caveats = caveats.iter().map(|text| markup!("<p class=\"soft\">{}.</p>", foreign(text, TITLE)));
+    let caveats = Markup::join(caveats);
+    let captions = ("Topics that came and went", "No topic came or went.");
+    markup!("{}{}", table(&changes.of(&EVENTS), captions, &columns, event), caveats)
 }
 
-fn calls(changes: &Changes) -> Markup {
+fn event(change: &Change) -> Markup {
+    let part = change.share.filter(|_| change.kind != ChangeKind::Born);
+    let share = part.map(|share| markup!(" ({})", figures::share(Some(share))));
+    let other = match &change.other_name {
+        Some(name) => markup!("{}{}", named(change.other_topic_id, name), share),
+        None => markup!("{}", Figure(origin(change))),
+    };
+    markup!(
+        r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td>{}</td></tr>"#,
+        called(change.kind),
+        topic(change),
+        Figure(figures::signed(change.documents.unwrap_or(0))),
+        other
+    )
+}
+
+fn statuses_that_changed(changes: &Changes) -> Markup {
+    if !changes.same_periods {
+        return markup!("<h3>Statuses that changed</h3><p>{}.</p>", OTHER_PERIODS);
+    }
     let columns = ["what", "topic", "fade before", "fade now"];
-    table(&changes.of(&STATUSES), ("Calls that changed", "No call changed."), &columns, |change| {
+    table(&changes.of(&STATUSES), ("Statuses that changed", "No status changed."), &columns, |change| {
         markup!(
             r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td></tr>"#,
-            called(change.kind),
+            Figure(transition(change)),
             topic(change),
             fade([change.former_fade, change.former_fade_low, change.former_fade_high]),
             fade([change.fade, change.fade_low, change.fade_high])
         )
+    })
+}
+
+fn renamed(changes: &Changes) -> Markup {
+    let columns = ["topic", "called before"];
+    table(&changes.of(&[ChangeKind::Renamed]), ("Names", "No name changed."), &columns, |change| {
+        let before = foreign(change.other_name.as_deref().unwrap_or_default(), NAME);
+        markup!(r#"<tr><th scope="row">{}</th><td>{}</td></tr>"#, topic(change), before)
     })
 }
 

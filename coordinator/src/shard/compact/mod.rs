@@ -13,6 +13,8 @@ mod documents;
 mod tests;
 mod vectors;
 
+use std::collections::BTreeSet;
+
 use object_store::path::Path;
 use serde::Serialize;
 use strata_shared::generations::{self, Generation};
@@ -112,7 +114,9 @@ async fn next(store: &Store, newest: &Generation) -> Result<Compaction, ShardErr
     }
     let base = Base::read(store, before.clone()).await?;
     let made = async {
-        let made = fold(store, base, &groups, Target { first_shard: before.next_shard, listed_by: None }).await?;
+        let target = Target { generation: compaction.generation, first_shard: before.next_shard, listed_by: None };
+        let made = fold(store, base, &groups, target).await?;
+        target.expect_open(store).await?;
         generations::keep_first(store, newest).await?;
         made.write_lists(store).await?;
         Ok(made.manifest)
@@ -145,7 +149,8 @@ async fn remake(
     let base = Base::read(store, before.manifest).await?;
     let groups = choice::choose(store, &base.manifest).await?;
     let compaction = Compaction { shards: listed.shards.len() as u64, ..Compaction::new(&base.manifest, &groups) };
-    let made = fold(store, base, &groups, Target { first_shard: record.first_shard, listed_by: Some(listed) }).await?;
+    let target = Target { generation: listed.generation, first_shard: record.first_shard, listed_by: Some(listed) };
+    let made = fold(store, base, &groups, target).await?;
     if made.manifest != *listed {
         // Vectors have come or gone since, so that other shards would be folded.
         return Err(lost(key));
@@ -200,7 +205,7 @@ impl Folded {
         let kept = places.map(|place| before.shards[place].clone());
         let next_shard = first_shard + made.len();
         let shards: Vec<ShardEntry> = kept.chain(made).collect();
-        let numbers: Vec<usize> = shards.iter().map(ShardEntry::number).collect();
+        let numbers: BTreeSet<usize> = shards.iter().map(ShardEntry::number).collect();
         superseded.keep_shards(|number| numbers.contains(&number));
         let (superseded, bytes) = superseded.encode(generation)?.unzip();
         let compaction = Some(CompactionRecord { first_shard, shards: folded, rows, dropped });

@@ -231,9 +231,8 @@ pub(super) async fn expect_dim(
     vectors: &CompleteVectors,
     file: &str,
 ) -> Result<(), ShardError> {
-    let there = VectorShards { store, model, shards: &manifest.shards[..1] }.present(0).await?;
     let found = vectors.placed.dim();
-    match there.map(|shard| shard.dim()) {
+    match (VectorShards { store, model, shards: &manifest.shards }).dim().await? {
         // Vectors of the same documents are compared as a whole.
         Some(expected) if expected != found && !manifest.is_one_snapshot() => {
             let reason = format!("has vectors of {found} dimensions, those of {model} in the store have {expected}");
@@ -256,6 +255,16 @@ pub(super) async fn id_of(store: &Store, shards: &[ShardEntry], mut row: u64) ->
 }
 
 impl VectorShards<'_> {
+    /// Returns the dimensions of those that are there.
+    async fn dim(&self) -> Result<Option<usize>, ShardError> {
+        for place in 0..self.shards.len() {
+            if let Some(shard) = self.present(place).await? {
+                return Ok(Some(shard.dim()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Opens the vectors of the shard at this place where they are there, whole, of this model and of that shard.
     async fn present(&self, place: usize) -> Result<Option<VectorShard>, ShardError> {
         let (key, raw) = (self.key(place), &self.shards[place]);

@@ -56,7 +56,7 @@ pub(super) fn every_month_embeds_only_what_the_newest_snapshot_adds(lab: &Lab) -
 /// Starts what the `CronJob` would start, and waits for its end.
 fn month(namespace: &Namespace<'_>, name: &str) -> anyhow::Result<()> {
     namespace.kubectl(["create", "job", name, "--from", "cronjob/strata"])?;
-    namespace.completion_of(name, LIMIT)
+    namespace.completion_of(name, LIMIT).map(drop)
 }
 
 /// The completions that the maps have, the fewest first.

@@ -48,7 +48,7 @@ async fn a_work_list_at_fault_is_named() {
         ("", Exit::Retry, "is missing"),
         ("[1, 2]", Exit::Configuration, "is not a work list"),
         (r#"{"format": 3, "shards": []}"#, Exit::Configuration, "has format 3, expected one up to 2"),
-        (r#"{"format": 1, "shards": [0, 3]}"#, Exit::Configuration, "names shard 3, which the manifest does not list"),
+        (r#"{"format": 1, "shards": [0, 3]}"#, Exit::Retry, "names shard 3, which the newest generation does not list"),
     ] {
         let error = assigned(list).await.unwrap_err();
         assert_eq!(error.exit(), exit);

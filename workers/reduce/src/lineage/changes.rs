@@ -10,6 +10,7 @@ use strata_shared::findings::{
 };
 use strata_shared::layout::{self, RunName, run_file};
 use strata_shared::run_record::LonelyRecord;
+use strata_shared::settings::ReduceSettings;
 use strata_shared::store::Store;
 
 use super::following::{Following, Traced, present};
@@ -24,7 +25,7 @@ pub async fn encode(
     run: &RunName,
     following: &Following,
     (traced, labels): (&Traced, &[Path]),
-    lonely: &LonelyRecord,
+    (settings, lonely): (&ReduceSettings, &LonelyRecord),
 ) -> Result<Vec<u8>, Failure> {
     let topics = read_topics(store, &layout::in_run(run, run_file::TOPICS)).await?;
     let mut changes = vec![documents(ChangeKind::DocumentsIn, traced.documents_in)];
@@ -33,7 +34,8 @@ pub async fn encode(
         traced.lineage.events.iter().map(|event| told(event, &following.topics, &topics)).collect();
     events.sort_by_key(|change| (change.kind, change.topic_id));
     changes.extend(events);
-    changes.extend(compare_topics(&following.topics, &topics));
+    let same_periods = settings.has_periods_of(&following.record.parameters);
+    changes.extend(compare_topics(&following.topics, &topics, same_periods));
     changes.extend(loners(store, run, following, labels, lonely).await?);
     Ok(encode_changes(&changes)?)
 }

@@ -144,16 +144,17 @@ impl Following {
         PredecessorRecord {
             run: self.run.to_string(),
             generation: self.record.generation,
-            centroids_sha256: self.centroids_sha256().to_owned(),
+            centroids_sha256: self.sha256(run_file::CENTROIDS).unwrap_or_default(),
+            topics_sha256: self.sha256(run_file::TOPICS),
             warm,
             excess,
         }
     }
 
-    /// Returns the sha256 of its centroids' object.
+    /// Returns the sha256 of one of its objects.
     #[must_use]
-    pub fn centroids_sha256(&self) -> &str {
-        self.record.output(run_file::CENTROIDS).map_or("", |output| output.sha256.as_str())
+    pub fn sha256(&self, file: &str) -> Option<String> {
+        self.record.output(file).map(|output| output.sha256.clone())
     }
 
     /// Matches the topics of a run with its own, by the labels that stand under `labels` in the store.
@@ -169,8 +170,8 @@ impl Following {
     ) -> Result<Traced, TableError> {
         let mut former = FormerLabels::with_capacity(self.record.rows as usize);
         let own: Vec<Path> = self.record.labels().collect();
-        for_each(store, &own, |id, label| former.add(id, label)).await?;
-        for_each(store, labels, |id, label| former.meet(id, label)).await?;
+        for_each(store, &own, self.topics.len(), |id, label| former.add(id, label)).await?;
+        for_each(store, labels, sizes.len(), |id, label| former.meet(id, label)).await?;
         let overlap = former.count();
         let ancestor = |topic: &Topic| Ancestor { id: topic.topic_id, size: topic.size.unsigned_abs() };
         let ancestors: Vec<Ancestor> = self.topics.iter().map(ancestor).collect();
@@ -241,7 +242,7 @@ pub(super) async fn present(
 ) -> Result<BTreeSet<String>, TableError> {
     let mut found = BTreeSet::new();
     if !wanted.is_empty() {
-        for_each(store, keys, |id, _| {
+        for_each(store, keys, i32::MAX as usize, |id, _| {
             if wanted.contains(id) {
                 found.insert(id.to_owned());
             }
@@ -251,12 +252,21 @@ pub(super) async fn present(
     Ok(found)
 }
 
-/// Reads labels shard by shard.
-async fn for_each(store: &Store, keys: &[Path], mut work: impl FnMut(&str, i32)) -> Result<(), TableError> {
-    let mut shards = futures::stream::iter(keys.to_vec())
-        .map(|key| async move { Labels::read(store, &key).await })
-        .buffered(SHARDS_AHEAD);
-    while let Some(shard) = shards.try_next().await? {
+/// Reads labels of so many topics shard by shard.
+async fn for_each(
+    store: &Store,
+    keys: &[Path],
+    num_topics: usize,
+    mut work: impl FnMut(&str, i32),
+) -> Result<(), TableError> {
+    let read = |key: Path| async move { Ok::<_, TableError>((Labels::read(store, &key).await?, key)) };
+    let mut shards = futures::stream::iter(keys.to_vec()).map(read).buffered(SHARDS_AHEAD);
+    while let Some((shard, key)) = shards.try_next().await? {
+        let is_one = |label: &&i32| usize::try_from(**label).is_ok_and(|label| label < num_topics);
+        if let Some(label) = shard.labels.iter().find(|label| !is_one(label)) {
+            let reason = format!("has label {label}, expected one of {num_topics} topics from 0 on");
+            return Err(TableError::Content { key, reason });
+        }
         for (row, &label) in shard.labels.iter().enumerate() {
             work(shard.ids.value(row), label);
         }

@@ -24,7 +24,8 @@ pub const LEAST_STRENGTH: f64 = 0.25;
 /// What the cosine of two centroids weighs beside the strength: it decides between two halves of a topic.
 const CENTROIDS_WEIGHT: f64 = 0.1;
 
-/// A new topic that has at least this part of a former one's documents was split from it, if these are half of its own.
+/// A new topic that has at least this part of a former one's documents was split from it, if these are half of those of its own
+/// that were there before.
 ///
 /// A topic that is born among the documents of another one leaves it before it is so large.
 const LEAST_SPLIT: f64 = 0.25;
@@ -82,7 +83,8 @@ pub struct Event {
     pub other: Option<i64>,
     /// Documents that it shares with that one, or has, or had.
     pub documents: u64,
-    /// Those shared over all of the split or merged topic's that both runs have.
+    /// Of a topic that was born, the part of its documents that the former run had; of a split, the part that left of what is
+    /// there yet of the former topic; of a merged topic, the part of its documents then that it shares.
     pub share: Option<f64>,
 }
 
@@ -146,16 +148,26 @@ struct Flows<'a> {
     kept: Vec<u64>,
     /// Of each topic, those that were there before.
     known: Vec<u64>,
+    /// Where most of each former topic is now, the first of equals.
+    targets: Vec<Option<Shared>>,
+    /// Where most of each topic was, the first of equals.
+    sources: Vec<Option<Shared>>,
 }
 
 impl<'a> Flows<'a> {
     fn new(overlap: &'a Overlap, num_former: usize, num_now: usize) -> Self {
         let (mut kept, mut known) = (vec![0; num_former], vec![0; num_now]);
+        let (mut targets, mut sources) = (vec![None; num_former], vec![None; num_now]);
         for shared in &overlap.shared {
             kept[shared.former] += shared.documents;
             known[shared.now] += shared.documents;
+            for most in [&mut targets[shared.former], &mut sources[shared.now]] {
+                if most.is_none_or(|most: Shared| shared.documents > most.documents) {
+                    *most = Some(*shared);
+                }
+            }
         }
-        Self { shared: &overlap.shared, kept, known }
+        Self { shared: &overlap.shared, kept, known, targets, sources }
     }
 
     fn jaccard(&self, shared: &Shared) -> f64 {
@@ -191,10 +203,11 @@ impl<'a> Flows<'a> {
 
     /// Says where a new topic comes from.
     fn arrival(&self, ancestors: &[Ancestor], topic_id: i64, label: usize, size: u64) -> Event {
-        let born = Event { kind: EventKind::Born, topic_id, other: None, documents: size, share: None };
-        let Some(source) = most(self.shared.iter().filter(|shared| shared.now == label)) else { return born };
+        let known = (size > 0).then(|| self.known[label] as f64 / size as f64);
+        let born = Event { kind: EventKind::Born, topic_id, other: None, documents: size, share: known };
+        let Some(source) = self.sources[label] else { return born };
         let share = source.documents as f64 / self.kept[source.former] as f64;
-        if share < LEAST_SPLIT || 2 * source.documents < size {
+        if share < LEAST_SPLIT || 2 * source.documents < self.known[label] {
             return born;
         }
         let other = Some(ancestors[source.former].id);
@@ -205,19 +218,14 @@ impl<'a> Flows<'a> {
     fn departure(&self, ancestor: Ancestor, topics: &[Identity], former: usize) -> Event {
         let Ancestor { id: topic_id, size: documents } = ancestor;
         let died = Event { kind: EventKind::Died, topic_id, other: None, documents, share: None };
-        let Some(target) = most(self.shared.iter().filter(|shared| shared.former == former)) else { return died };
-        let share = target.documents as f64 / self.kept[former] as f64;
+        let Some(target) = self.targets[former] else { return died };
+        let share = target.documents as f64 / documents.max(1) as f64;
         if share < LEAST_MERGED {
             return died;
         }
         let other = Some(topics[target.now].id);
         Event { kind: EventKind::Merged, other, documents: target.documents, share: Some(share), ..died }
     }
-}
-
-/// The pair that shares most documents, the first of equals.
-fn most<'a>(pairs: impl Iterator<Item = &'a Shared>) -> Option<&'a Shared> {
-    pairs.reduce(|most, pair| if pair.documents > most.documents { pair } else { most })
 }
 
 fn cosine(a: Option<&[f32]>, b: Option<&[f32]>) -> f64 {
@@ -283,19 +291,21 @@ mod tests {
 
     #[test]
     fn a_topic_of_new_documents_is_born_even_among_those_of_another() {
-        let lineage = traced(&[(0, 0, 90), (0, 1, 10)], &[7], &[100, 60]);
-        let born = Event { kind: EventKind::Born, topic_id: 50, other: None, documents: 60, share: None };
+        let lineage = traced(&[(0, 0, 90), (0, 1, 15)], &[7], &[100, 60]);
+        let born = Event { kind: EventKind::Born, topic_id: 50, other: None, documents: 60, share: Some(0.25) };
         assert_eq!(lineage.events, [born]);
     }
 
     #[test]
     fn a_topic_that_goes_into_another_is_merged_and_one_that_scatters_or_is_withdrawn_has_died() {
-        let shared = [(0, 0, 100), (1, 0, 30), (2, 0, 10), (2, 1, 12), (2, 2, 11), (3, 1, 100), (5, 2, 100)];
-        let lineage = traced(&shared, &[7, 3, 4, 5, 9, 6], &[150, 120, 120]);
+        // Of former topic 8 most was withdrawn, and the rest is not the topic.
+        let shared =
+            [(0, 0, 200), (1, 0, 60), (2, 0, 10), (2, 1, 12), (2, 2, 11), (3, 1, 200), (5, 2, 200), (6, 1, 49)];
+        let lineage = traced(&shared, &[7, 3, 4, 5, 9, 6, 8], &[300, 300, 220]);
         assert_eq!(ids(&lineage), [7, 5, 6]);
-        let merged = Event { kind: EventKind::Merged, topic_id: 3, other: Some(7), documents: 30, share: Some(1.0) };
+        let merged = Event { kind: EventKind::Merged, topic_id: 3, other: Some(7), documents: 60, share: Some(0.6) };
         let died = |topic_id| Event { kind: EventKind::Died, topic_id, other: None, documents: 100, share: None };
-        assert_eq!(lineage.events, [merged, died(4), died(9)]);
+        assert_eq!(lineage.events, [merged, died(4), died(9), died(8)]);
     }
 
     #[test]
