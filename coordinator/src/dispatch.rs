@@ -42,6 +42,7 @@ impl Means {
 
     /// Does what the command line says.
     pub(crate) async fn dispatch(&self, configured: Configured) -> Result<(), Failure> {
+        warn_of_hook(&configured);
         match configured.command_line.command {
             Command::Shard(flags) => Box::pin(self.shard(flags)).await,
             Command::Compact(flags) => self.compact(flags).await,
@@ -132,5 +133,13 @@ impl Means {
         let store = self.store.get_or_init(|| store).clone();
         let (display, exclusive) = (Arc::clone(&self.display), Arc::clone(&self.exclusive));
         Context { store, url: url.to_owned(), display, launcher, exclusive }
+    }
+}
+
+/// Warns where a hook is set that would not get to the cluster.
+fn warn_of_hook(configured: &Configured) {
+    let is_set = configured.values.get("notify").is_some_and(|notify| notify.value.is_some());
+    if is_set && matches!(configured.command_line.command, Command::Submit(_) | Command::Schedule(_)) {
+        tracing::warn!("notify is not passed on, since it may be secret: put STRATA_NOTIFY into the cluster's Secret");
     }
 }

@@ -424,9 +424,7 @@ fn of_two_updates_at_once_one_wins_and_the_other_says_so() {
         super::run(&sources, &bench.store, stale, &bench.terms).await.expect_err("too late")
     });
     assert!(matches!(error, ShardError::Overtaken { generation: 2, .. }) && error.exit() == Exit::Retry, "{error}");
-    for (key, bytes) in bench.objects() {
-        assert!(whole.contains(&(key.clone(), bytes)), "{key}: is the other command's");
-    }
+    assert_eq!(bench.objects(), whole, "nothing of the winner's is touched");
     shard(&bench, &winner).unwrap();
     assert_eq!(bench.objects(), whole);
     bench.shard(&[&late]).unwrap();
@@ -435,7 +433,25 @@ fn of_two_updates_at_once_one_wins_and_the_other_says_so() {
 }
 
 #[test]
-fn of_two_updates_at_once_by_the_same_snapshot_both_succeed() {
+fn an_update_that_is_refused_too_late_touches_nothing_of_the_winners() {
+    let bench = bench();
+    shard(&bench, &(0..6).map(|id| line(id, 0)).collect::<Vec<_>>()).unwrap();
+    let stale = runtime().block_on(generations::newest(&bench.store)).unwrap();
+    shard(&bench, &[line(0, 1), line(7, 0)]).unwrap();
+    let whole = bench.objects();
+    let late = bench.file("late.jsonl", (0..6).map(|id| line(id, 2)).collect::<String>().as_bytes());
+    let terms = Terms { max_change: "1%".parse().unwrap(), ..bench.terms };
+    let request =
+        Request { inputs: vec![late.display().to_string()], settings: bench.settings.clone(), vectors: None, terms };
+    runtime().block_on(async {
+        let sources = Sources::find(&request).await.unwrap();
+        super::run(&sources, &bench.store, stale, &terms).await.expect_err("too much, and too late");
+    });
+    assert_eq!(bench.objects(), whole);
+}
+
+#[test]
+fn of_two_updates_at_once_by_the_same_snapshot_the_late_one_has_nothing_to_do_again() {
     let bench = bench();
     shard(&bench, &(0..6).map(|id| line(id, 0)).collect::<Vec<_>>()).unwrap();
     let stale = runtime().block_on(generations::newest(&bench.store)).unwrap();
@@ -446,7 +462,10 @@ fn of_two_updates_at_once_by_the_same_snapshot_both_succeed() {
     let request = Request { inputs, settings: bench.settings.clone(), vectors: None, terms: bench.terms };
     runtime().block_on(async {
         let sources = Sources::find(&request).await.unwrap();
-        super::run(&sources, &bench.store, stale, &bench.terms).await.unwrap();
+        let late = super::run(&sources, &bench.store, stale, &bench.terms).await.expect_err("too late");
+        assert!(matches!(late, ShardError::Overtaken { .. }), "{late}");
     });
+    assert_eq!(bench.objects(), whole);
+    assert!(bench.shard(&[&input]).unwrap().already_done);
     assert_eq!(bench.objects(), whole);
 }
