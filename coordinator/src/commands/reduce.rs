@@ -18,7 +18,10 @@ const NAMED: usize = 5;
 
 /// Shards that are to be embedded first.
 #[derive(Debug, thiserror::Error)]
-#[error("{missing} of {total} vector shards are missing ({keys}); `strata embed` makes them")]
+#[error(
+    "{missing} of {total} vector shards are missing ({keys}); `strata embed` makes them, or `strata shard` takes them from --vectors \
+     with all ids of a shard"
+)]
 struct MissingVectors {
     missing: usize,
     total: usize,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use strata_shared::findings::{Change, ChangeKind, Topic, read_changes, read_topics};
+use strata_shared::labels::Labels;
 use strata_shared::run_record::RunRecord;
 
 use super::*;
@@ -167,4 +168,35 @@ async fn topics_of_a_run_without_ids_are_known_by_their_labels() {
     store.put(&layout::in_run(&RunName::new("a").unwrap(), run_file::RECORD), first.encode()).await.unwrap();
     run(asking("b", Some("a")), store.clone()).await.unwrap();
     assert_eq!(record(&store, "b").await.next_topic_id, Some(5));
+}
+
+#[tokio::test]
+async fn a_reduce_whose_run_was_begun_anew_after_another_predecessor_writes_nothing_more() {
+    let store = grown().await;
+    let corpus = corpus::Corpus::open(store.clone(), None, None).await.unwrap().open_shards().await.unwrap();
+    let (config, name) = (asking("b", None), RunName::new("b").unwrap());
+    let following = Following::find(&asking("b", Some("a")), &corpus, &name).await.unwrap();
+    let mine = Checkpoint::open(&config, &corpus, &name, following.as_ref()).await.unwrap();
+    mine.confirm().await.unwrap();
+    // The run that it follows has gone since, and the next one follows none.
+    let theirs = Checkpoint::open(&config, &corpus, &name, None).await.unwrap();
+    theirs.confirm().await.unwrap();
+    let taken = mine.confirm().await.unwrap_err();
+    assert_eq!(taken.exit(), Exit::Configuration, "{taken}");
+}
+
+#[tokio::test]
+async fn a_label_of_the_former_run_that_is_no_topics_is_told() {
+    let store = grown().await;
+    let key = record(&store, "a").await.labels().next().unwrap();
+    let mut labels = Labels::read(&store, &key).await.unwrap();
+    labels.labels[3] = 5_000;
+    store.put(&key, labels.encode().unwrap()).await.unwrap();
+    let mut first = record(&store, "a").await;
+    let bytes = store.get(&key).await.unwrap();
+    let output = first.outputs.iter_mut().find(|output| output.key == key.as_ref()).unwrap();
+    (output.bytes, output.sha256) = (bytes.len() as u64, digest::sha256_hex(&bytes));
+    store.put(&layout::in_run(&RunName::new("a").unwrap(), run_file::RECORD), first.encode()).await.unwrap();
+    let told = run(asking("b", Some("a")), store.clone()).await.unwrap_err();
+    assert!(told.exit() == Exit::Data && told.to_string().contains("has label 5000, expected one of"), "{told}");
 }
