@@ -3,11 +3,12 @@
 //! Invariant: a chain of runs ends where one follows none, or where the one that it follows is no longer there; it never goes
 //! round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use strata_shared::exit::{Classify, Exit, Failure};
-use strata_shared::findings::{ChangeKind, read_changes, read_lonely, read_topics};
+use strata_shared::findings::{Change, ChangeKind, listed_only, read_changes, read_lonely, read_topics};
+use strata_shared::labels;
 use strata_shared::layout::{self, RunName, run_file};
 use strata_shared::run_record::{PredecessorRecord, RunError, RunRecord};
 use strata_shared::store::Store;
@@ -111,11 +112,13 @@ pub async fn changes(store: &Store, run: &RunRecord, since: Option<&str>) -> Res
         return Ok(Some(own_changes(store, run, predecessor).await?));
     }
     let steps = steps(store, run, &ancestors, place).await?;
-    let since_place = steps.len() - 2 - place;
-    let (former, now) = (end(store, &ancestors[place]).await?, end(store, run).await?);
-    let changes = compose(&former, &now, &steps[since_place + 1..]);
-    let same_periods = now.record.parameters.has_periods_of(&former.record.parameters);
-    Ok(Some(Changes { since: former.record.run, changes, since_place, steps, same_periods }))
+    let (since_place, former) = (steps.len() - 2 - place, &ancestors[place]);
+    let changes = match place {
+        0 => steps[since_place + 1].changes.clone(),
+        _ => compare(store, former, run, &steps[since_place + 1..]).await?,
+    };
+    let same_periods = run.parameters.has_periods_of(&former.parameters);
+    Ok(Some(Changes { since: former.run.clone(), changes, since_place, steps, same_periods }))
 }
 
 /// Tells whether the run before is no longer there, or not whole.
@@ -208,11 +211,21 @@ async fn step(store: &Store, record: &RunRecord) -> Result<Step, Failure> {
     Ok(Step { run: record.run.clone(), generation: record.generation, rows: record.rows, topics, changes, is_fresh })
 }
 
+/// Compares two runs, of which the second follows the first by several steps.
+async fn compare(store: &Store, former: &RunRecord, now: &RunRecord, steps: &[Step]) -> Result<Vec<Change>, Failure> {
+    let (mut former, mut now) = (end(store, former).await?, end(store, now).await?);
+    let (left, came) = (listed_only(&former.lonely, &now.lonely), listed_only(&now.lonely, &former.lonely));
+    former.documents = labels::present(store, former.record.labels().collect(), &came).await?;
+    now.documents = labels::present(store, now.record.labels().collect(), &left).await?;
+    Ok(compose(&former, &now, steps))
+}
+
 async fn end(store: &Store, record: &RunRecord) -> Result<End, Failure> {
     let run = RunName::new(&record.run)?;
     Ok(End {
         record: record.clone(),
         topics: read_topics(store, &layout::in_run(&run, run_file::TOPICS)).await?,
         lonely: read_lonely(store, &layout::in_run(&run, run_file::LONELY)).await?,
+        documents: BTreeSet::new(),
     })
 }

@@ -32,6 +32,8 @@ const SERVER_LIMIT: Duration = Duration::from_secs(30);
 /// Who wants to know.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Hook {
+    /// Nobody: a setting that is there and empty.
+    Nobody,
     /// A command for the shell, which gets the notification on its standard input.
     Command(String),
     /// Where the notification is posted to.
@@ -48,7 +50,7 @@ impl FromStr for Hook {
 
     /// Reads a URL, or a command; neither is shown where it is neither, as a token may be in it.
     fn from_str(given: &str) -> Result<Self, NoHook> {
-        let first = given.split_whitespace().next().ok_or(NoHook)?;
+        let Some(first) = given.split_whitespace().next() else { return Ok(Self::Nobody) };
         let is_url = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         match Url::parse(given).ok().filter(is_url) {
             Some(url) => Ok(Self::Url(url)),
@@ -61,6 +63,7 @@ impl FromStr for Hook {
 impl std::fmt::Display for Hook {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Nobody => formatter.write_str("(nobody)"),
             // Its words may be secret, the first too: `TOKEN=… tell.sh`.
             Self::Command(_) => formatter.write_str("(a command)"),
             Self::Url(url) => write!(formatter, "{}://{}/...", url.scheme(), url.host_str().unwrap_or_default()),
@@ -159,6 +162,7 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
     }
     let notification = compose(store, record).await?;
     match hook {
+        Hook::Nobody => return Ok(()),
         Hook::Command(command) => pipe(hook, command, &notification).await?,
         Hook::Url(url) => post(hook, url, &notification).await?,
     }

@@ -1,9 +1,11 @@
 //! Labels ↔ `labels/shard_NNNNN.parquet`: the nearest centroid of every document of one shard.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Float32Array, Int32Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Int32Type, Schema, SchemaRef};
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
 use crate::store::Store;
@@ -26,6 +28,28 @@ fn schema() -> SchemaRef {
         Field::new("label", DataType::Int32, false),
         Field::new("similarity", DataType::Float32, false),
     ]))
+}
+
+/// Shards that are read ahead of the one that is looked at.
+const SHARDS_AHEAD: usize = 2;
+
+/// Returns those of the wanted documents that are among the labels under `keys`.
+///
+/// # Errors
+/// Labels that cannot be read.
+pub async fn present(
+    store: &Store,
+    keys: Vec<Path>,
+    wanted: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, TableError> {
+    let mut found = BTreeSet::new();
+    let mut shards =
+        futures::stream::iter(keys).map(|key| async move { Labels::read(store, &key).await }).buffered(SHARDS_AHEAD);
+    while found.len() < wanted.len() {
+        let Some(shard) = shards.try_next().await? else { break };
+        found.extend(shard.ids.iter().flatten().filter(|id| wanted.contains(*id)).map(str::to_owned));
+    }
+    Ok(found)
 }
 
 impl Labels {

@@ -10,7 +10,7 @@ use strata_shared::settings::{
     DEFAULT_MAX_LINE, KmeansEngine, Parallelism, PeriodLength, ReduceSettings, SettingError, ShardSettings, parse_bytes,
 };
 
-use crate::notify::{Hook, NoHook};
+use crate::notify::Hook;
 use crate::shard::{DEFAULT_MAX_CHANGE, MaxChange, Terms};
 
 /// `strata shard`.
@@ -154,24 +154,8 @@ impl LeaseFlags {
 #[derive(Debug, Args)]
 pub struct NotifyFlags {
     /// Tell this command (JSON on its stdin) or post to this URL what each run has changed
-    #[arg(
-        long, env = "STRATA_NOTIFY", value_name = "COMMAND|URL", hide_env_values = true, hide_default_value = true,
-        value_parser = hook
-    )]
-    pub notify: Option<Option<Hook>>,
-}
-
-impl NotifyFlags {
-    /// Returns who is to be told.
-    #[must_use]
-    pub fn hook(&self) -> Option<&Hook> {
-        self.notify.as_ref().and_then(Option::as_ref)
-    }
-}
-
-/// Reads a hook; nothing is none, as a manifest may say it.
-fn hook(given: &str) -> Result<Option<Hook>, NoHook> {
-    if given.trim().is_empty() { Ok(None) } else { given.parse().map(Some) }
+    #[arg(long, env = "STRATA_NOTIFY", value_name = "COMMAND|URL", hide_env_values = true, hide_default_value = true)]
+    pub notify: Option<Hook>,
 }
 
 /// How inputs become documents.

@@ -128,7 +128,7 @@ pub async fn run(
         }
         let report = reduce::finish_run(context, question, vectors_of).await?;
         // What is found is shown even where nobody took the notification.
-        let told = match notify.hook() {
+        let told = match &notify.notify {
             Some(hook) => notify::tell(hook, &context.store, &report.findings.record).await,
             None => Ok(()),
         };

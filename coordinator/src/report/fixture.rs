@@ -11,7 +11,7 @@ use strata_shared::run_record::{ClustersRecord, IndexRecord, LonelyRecord, Outpu
 use strata_shared::settings::{ReduceSettings, ShardSettings};
 
 use super::Report;
-use super::changes::{Changes, End, Step};
+use super::changes::{Changes, Step};
 
 /// Texts that would do harm if they were obeyed.
 pub(super) const HOSTILE: [&str; 8] = [
@@ -397,18 +397,6 @@ fn former(now: &Findings) -> Findings {
     former.lonely[0].id = "conf/company".into();
     former.lonely[1].id = "conf/other".into();
     former
-}
-
-/// The two runs that the changes are between.
-pub(super) fn ends(changes: &Changes) -> (End, End) {
-    let now = report().findings;
-    let former = former(&now);
-    let end = |findings: Findings, step: &Step| End {
-        record: findings.record,
-        topics: step.topics.clone(),
-        lonely: findings.lonely,
-    };
-    (end(former, &changes.steps[1]), end(now, &changes.steps[2]))
 }
 
 /// The same with texts that would do harm if they were obeyed.

@@ -104,6 +104,13 @@ pub fn compare_lonely(
     new.chain(gone).collect()
 }
 
+/// Returns the ids of the documents that are on one list and not on the other: whether the other's run has them decides.
+#[must_use]
+pub fn listed_only(list: &[LonelyDocument], other: &[LonelyDocument]) -> BTreeSet<String> {
+    let listed: BTreeSet<&str> = other.iter().map(|entry| entry.id.as_str()).collect();
+    list.iter().map(|entry| entry.id.clone()).filter(|id| !listed.contains(id.as_str())).collect()
+}
+
 fn about_document(kind: ChangeKind, entry: &LonelyDocument) -> Change {
     Change { document_id: Some(entry.id.clone()), title: Some(entry.title.clone()), ..Change::new(kind) }
 }

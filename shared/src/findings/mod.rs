@@ -16,7 +16,7 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use object_store::path::Path;
 
 pub use changes::{Change, ChangeKind};
-pub use comparison::{LonelyList, compare_lonely, compare_topics};
+pub use comparison::{LonelyList, compare_lonely, compare_topics, listed_only};
 pub use lonely::LonelyDocument;
 pub use timeline::TimelineEntry;
 pub use topics::{Status, Topic};

@@ -1,10 +1,12 @@
 //! The changes of several runs, one after the other → those between the first and the last.
 //!
-//! Invariant: over one step they are that step's own. A topic that came and went again in between is not told.
+//! Topics that came and went are those of the steps, statuses and loners are compared end to end.
+//!
+//! Invariant: a topic that came and went again in between is not told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strata_shared::findings::{Change, ChangeKind, LonelyDocument, compare_topics};
+use strata_shared::findings::{Change, ChangeKind, LonelyList, compare_lonely, compare_topics};
 
 use super::{End, Step};
 
@@ -126,30 +128,14 @@ impl<'a> Between<'a> {
         None
     }
 
-    /// Whoever came to the list and is on it, and whoever left it, is not, and was lonelier than everyone is who is not on it.
+    /// Compares the two lists, which say what is sure whatever was listed in between.
     fn loners(&self) -> Vec<Change> {
-        let (former, cutoff) = (&self.former.record.lonely, self.now.record.lonely.cutoff.map(|cutoff| cutoff as f32));
-        if former.k != self.now.record.lonely.k {
-            return Vec::new();
-        }
-        let (before, now) = (&self.former.lonely, &self.now.lonely);
-        let told = |kind: ChangeKind| -> BTreeMap<&str, &Change> {
-            let all = self.steps.iter().flat_map(|step| &step.changes).filter(|change| change.kind == kind);
-            all.filter_map(|change| Some((change.document_id.as_deref()?, change))).collect()
-        };
-        let (came, left) = (told(ChangeKind::NewLoner), told(ChangeKind::FoundCompany));
-        let is_listed = |list: &[LonelyDocument], id: &str| list.iter().any(|entry| entry.id == id);
-        let new = now.iter().filter(|entry| !is_listed(before, &entry.id)).filter_map(|entry| {
-            let change = came.get(entry.id.as_str())?;
-            Some(Change { similarity: Some(entry.similarity), ..(*change).clone() })
+        let [former, now] = [self.former, self.now].map(|end| {
+            let lonely = &end.record.lonely;
+            LonelyList { entries: &end.lonely, cutoff: lonely.cutoff, k: lonely.k }
         });
-        let is_below = |entry: &&LonelyDocument| cutoff.is_some_and(|cutoff| entry.similarity < cutoff);
-        let gone = before.iter().filter(|entry| !is_listed(now, &entry.id)).filter(is_below).filter_map(|entry| {
-            let change = left.get(entry.id.as_str())?;
-            let (similarity, former_similarity) = (cutoff, Some(entry.similarity));
-            Some(Change { similarity, former_similarity, ..(*change).clone() })
-        });
-        new.chain(gone).collect()
+        let (was_there, is_there) = (&self.former.documents, &self.now.documents);
+        compare_lonely(former, now, |id| was_there.contains(id), |id| is_there.contains(id))
     }
 }
 
@@ -161,18 +147,6 @@ mod tests {
     fn ids(changes: &[Change], kind: ChangeKind) -> Vec<(i64, Option<i64>)> {
         let of_kind = changes.iter().filter(|change| change.kind == kind);
         of_kind.map(|change| (change.topic_id.unwrap(), change.other_topic_id)).collect()
-    }
-
-    #[test]
-    fn over_one_step_the_changes_are_its_own() {
-        let changes = fixture::changes();
-        let (former, now) = fixture::ends(&changes);
-        let last = changes.steps.len() - 1;
-        let own: Vec<Change> =
-            changes.steps[last].changes.iter().filter(|change| !change.kind.is_event()).cloned().collect();
-        let composed = compose(&former, &now, &changes.steps[last..]);
-        let composed: Vec<Change> = composed.into_iter().filter(|change| !change.kind.is_event()).collect();
-        assert_eq!(composed, own);
     }
 
     #[test]
@@ -211,8 +185,12 @@ mod tests {
                 ],
             ),
         ];
-        let end =
-            |ids: &[i64]| End { record: fixture::report().findings.record, topics: topics(ids), lonely: Vec::new() };
+        let end = |ids: &[i64]| End {
+            record: fixture::report().findings.record,
+            topics: topics(ids),
+            lonely: Vec::new(),
+            documents: BTreeSet::new(),
+        };
         let changes = compose(&end(&[1, 2, 3]), &end(&[1, 4, 6, 7]), &steps);
         assert_eq!(ids(&changes, ChangeKind::Split), [(4, Some(1)), (7, Some(1))]);
         assert_eq!(ids(&changes, ChangeKind::Born), [(6, None)]);

@@ -6,6 +6,8 @@ mod past;
 mod summary;
 mod terminal;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use strata_shared::findings::{Change, ChangeKind, LonelyDocument, Status, Topic};
 use strata_shared::run_record::RunRecord;
@@ -58,6 +60,8 @@ pub struct End {
     pub topics: Vec<Topic>,
     /// Its loneliest documents.
     pub lonely: Vec<LonelyDocument>,
+    /// Those documents that it has of the other end's loneliest.
+    pub documents: BTreeSet<String>,
 }
 
 /// A topic in one run of a chain.

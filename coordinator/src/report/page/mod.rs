@@ -188,7 +188,7 @@ mod tests {
         assert!(!html(&report).contains("#changes"));
         report.changes = Some(fixture::hostile_changes());
         let page = html(&report);
-        for part in ["href=\"#changes\"", "id=\"changes\"", "born", "now fading", "found company", "steady ×"] {
+        for part in ["href=\"#changes\"", "id=\"changes\"", "born", "→ fading", "found company", "steady ×"] {
             assert!(page.contains(part), "{part:?} is missing");
         }
         assert!(!page.contains("<script>window") && page.contains("&lt;script&gt;window"));

@@ -1,19 +1,18 @@
 //! A run and the one that it follows → `changes.parquet`.
 
-use std::collections::BTreeSet;
-
 use object_store::path::Path;
 use strata_shared::exit::Failure;
 use strata_shared::findings::{
-    Change, ChangeKind, LonelyDocument, LonelyList, Topic, compare_lonely, compare_topics, encode_changes, read_lonely,
-    read_topics,
+    Change, ChangeKind, LonelyDocument, LonelyList, Topic, compare_lonely, compare_topics, encode_changes, listed_only,
+    read_lonely, read_topics,
 };
+use strata_shared::labels;
 use strata_shared::layout::{self, RunName, run_file};
 use strata_shared::run_record::LonelyRecord;
 use strata_shared::settings::ReduceSettings;
 use strata_shared::store::Store;
 
-use super::following::{Following, Traced, present};
+use super::following::{Following, Traced};
 use super::identity::{Event, EventKind};
 
 /// Compares the tables of `run`, which stand in the store but for its record, with those of the run that it follows.
@@ -70,23 +69,17 @@ async fn loners(
     store: &Store,
     run: &RunName,
     following: &Following,
-    labels: &[Path],
+    own_labels: &[Path],
     lonely: &LonelyRecord,
 ) -> Result<Vec<Change>, Failure> {
     let former_run = RunName::new(&following.record.run)?;
     let before = read_lonely(store, &layout::in_run(&former_run, run_file::LONELY)).await?;
     let now = read_lonely(store, &layout::in_run(run, run_file::LONELY)).await?;
     let former_labels: Vec<Path> = following.record.labels().collect();
-    let was_there = present(store, &former_labels, &only_in(&now, &before)).await?;
-    let is_there = present(store, labels, &only_in(&before, &now)).await?;
+    let was_there = labels::present(store, former_labels, &listed_only(&now, &before)).await?;
+    let is_there = labels::present(store, own_labels.to_vec(), &listed_only(&before, &now)).await?;
     let list = |entries, record: &LonelyRecord| (entries, record.cutoff, record.k);
     let [former, now] = [list(&before, &following.record.lonely), list(&now, lonely)]
         .map(|(entries, cutoff, k): (&Vec<LonelyDocument>, _, _)| LonelyList { entries, cutoff, k });
     Ok(compare_lonely(former, now, |id| was_there.contains(id), |id| is_there.contains(id)))
-}
-
-/// Returns the ids of the documents that are on one list and not on the other.
-fn only_in(list: &[LonelyDocument], other: &[LonelyDocument]) -> BTreeSet<String> {
-    let listed: BTreeSet<&str> = other.iter().map(|entry| entry.id.as_str()).collect();
-    list.iter().map(|entry| entry.id.clone()).filter(|id| !listed.contains(id.as_str())).collect()
 }

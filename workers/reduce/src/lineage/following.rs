@@ -1,7 +1,5 @@
 //! The store → the run that is followed, the documents shared with it, and which of some documents a run has.
 
-use std::collections::BTreeSet;
-
 use futures::{StreamExt, TryStreamExt};
 use ndarray::Array2;
 use object_store::path::Path;
@@ -229,27 +227,6 @@ async fn finished(store: &Store, other_than: &RunName) -> Result<Vec<RunRecord>,
         .try_collect()
         .await?;
     Ok(records.into_iter().flatten().filter(|record| RunName::new(&record.run).is_ok()).collect())
-}
-
-/// Returns those of the wanted documents that are among the labels under `keys`.
-///
-/// # Errors
-/// Labels that cannot be read.
-pub(super) async fn present(
-    store: &Store,
-    keys: &[Path],
-    wanted: &BTreeSet<String>,
-) -> Result<BTreeSet<String>, TableError> {
-    let mut found = BTreeSet::new();
-    if !wanted.is_empty() {
-        for_each(store, keys, i32::MAX as usize, |id, _| {
-            if wanted.contains(id) {
-                found.insert(id.to_owned());
-            }
-        })
-        .await?;
-    }
-    Ok(found)
 }
 
 /// Reads labels of so many topics shard by shard.
