@@ -19,11 +19,13 @@ const MOST_RUNS: usize = 36;
 
 /// There is no such run behind the one that is looked at.
 #[derive(Debug, thiserror::Error)]
-#[error("--since {since}: found no such run among those that {run} follows ({ancestors})")]
+#[error("--since {since}: found no such run among those that {run} follows ({ancestors}){pruned}")]
 struct NotFollowed {
     since: String,
     run: String,
     ancestors: String,
+    /// What is no longer there, where the chain ends there.
+    pruned: String,
 }
 
 impl Classify for NotFollowed {
@@ -136,7 +138,24 @@ async fn find(store: &Store, run: &RunRecord, ancestors: &[RunRecord], since: &s
         [] => "it follows none".to_owned(),
         ancestors => ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", "),
     };
-    Ok(found.ok_or_else(|| NotFollowed { since: since.into(), run: run.run.clone(), ancestors: names() })?)
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let pruned = pruned(store, ancestors.last().unwrap_or(run)).await?;
+    Err(NotFollowed { since: since.into(), run: run.run.clone(), ancestors: names(), pruned }.into())
+}
+
+/// Says that the run which the oldest one follows is no longer there, where that is so.
+async fn pruned(store: &Store, oldest: &RunRecord) -> Result<String, Failure> {
+    let Some(predecessor) = &oldest.predecessor else { return Ok(String::new()) };
+    let is_there = RunRecord::read_if_present(store, &RunName::new(&predecessor.run)?).await?.is_some();
+    if is_there {
+        return Ok(String::new());
+    }
+    Ok(format!(
+        "; {}, which {} follows, is no longer there: `strata prune` removes old runs",
+        predecessor.run, oldest.run
+    ))
 }
 
 async fn step(store: &Store, record: &RunRecord) -> Result<Step, Failure> {

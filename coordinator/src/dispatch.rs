@@ -7,7 +7,7 @@ use strata_shared::metrics;
 use strata_shared::store::{Store, StoreError};
 
 use crate::command_line::{
-    Command, CoordinateCommand, EmbedCommand, MachineFlags, ReduceCommand, RunCommand, ShardCommand,
+    Command, CoordinateCommand, EmbedCommand, MachineFlags, PruneCommand, ReduceCommand, RunCommand, ShardCommand,
 };
 use crate::commands::{self, Context, Exclusive};
 use crate::configuration::Configured;
@@ -55,8 +55,14 @@ impl Means {
             Command::Status(flags) => commands::status(&self.open(&flags.store.store)?, flags.json).await,
             Command::Report(flags) => commands::report(&self.open(&flags.store.store)?, &flags.report).await,
             Command::History(flags) => commands::history(&self.open(&flags.store.store)?, flags.json).await,
+            Command::Prune(flags) => self.prune(flags).await,
+            Command::Verify(flags) => commands::verify(&self.open(&flags.store.store)?, flags.verify).await,
             Command::Config => commands::config(&configured.values),
         }
+    }
+
+    async fn prune(&self, flags: PruneCommand) -> Result<(), Failure> {
+        commands::prune(&self.open(&flags.store.store)?, flags.lease, &flags.prune).await
     }
 
     async fn shard(&self, flags: ShardCommand) -> Result<(), Failure> {

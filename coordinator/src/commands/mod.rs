@@ -6,9 +6,11 @@ mod embed;
 mod exclusive;
 mod foretell;
 mod page_file;
+mod prune;
 mod reduce;
 mod status;
 mod submit;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -30,9 +32,11 @@ use crate::{ancestry, page, shard as sharding};
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
 pub use exclusive::Exclusive;
+pub use prune::prune;
 pub use reduce::reduce;
 pub use status::status;
 pub use submit::{cancel, schedule, submit, watch};
+pub use verify::verify;
 
 /// The widest that tables get: what fits a terminal and a mail.
 const MAX_WIDTH: usize = 100;
