@@ -4,4 +4,6 @@
 
 mod every_write;
 mod pipeline;
+mod prune;
 mod readers;
+mod verify;
