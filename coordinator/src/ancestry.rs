@@ -20,11 +20,13 @@ const MOST_RUNS: usize = 36;
 
 /// There is no such run behind the one that is looked at.
 #[derive(Debug, thiserror::Error)]
-#[error("--since {since}: found no such run among those that {run} follows ({ancestors})")]
+#[error("--since {since}: found no such run among those that {run} follows ({ancestors}){pruned}")]
 struct NotFollowed {
     since: String,
     run: String,
     ancestors: String,
+    /// What is no longer there, where the chain ends there.
+    pruned: String,
 }
 
 impl Classify for NotFollowed {
@@ -191,13 +193,16 @@ async fn find(store: &Store, run: &RunRecord, ancestors: &[RunRecord], since: &s
 }
 
 fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFollowed {
+    let oldest = ancestors.last().unwrap_or(run);
+    let gone = oldest.predecessor.as_ref().map(|predecessor| {
+        let (gone, oldest) = (&predecessor.run, &oldest.run);
+        format!(
+            "; {gone}, which {oldest} follows, is no longer there, or was made anew: `strata prune` removes old runs"
+        )
+    });
     let names = ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", ");
-    let ancestors = match (&run.predecessor, ancestors) {
-        (None, _) => "it follows none".to_owned(),
-        (Some(predecessor), []) => format!("{}, which it follows, is no longer there", predecessor.run),
-        _ => names,
-    };
-    NotFollowed { since: since.into(), run: run.run.clone(), ancestors }
+    let ancestors = if names.is_empty() { "none".to_owned() } else { names };
+    NotFollowed { since: since.into(), run: run.run.clone(), ancestors, pruned: gone.unwrap_or_default() }
 }
 
 async fn step(store: &Store, record: &RunRecord) -> Result<Step, Failure> {

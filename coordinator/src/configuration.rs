@@ -178,8 +178,21 @@ fn words(value: &toml::Value) -> Result<Vec<String>, &'static str> {
 }
 
 /// Flags that are of one invocation: no file sets them, and no list of settings shows them.
-const OCCASIONAL: [&str; 10] =
-    ["config", "help", "version", "json", "html", "since", "plan", "dry-run", "detach", "replace"];
+const OCCASIONAL: [&str; 13] = [
+    "config",
+    "help",
+    "version",
+    "json",
+    "html",
+    "since",
+    "plan",
+    "dry-run",
+    "detach",
+    "replace",
+    "drop-vectors",
+    "even-if-used",
+    "fast",
+];
 
 /// Returns those flags and inputs of a command that `strata coordinate` knows too and that somebody has given, as words.
 fn passed_on(matches: &ArgMatches, file: &Settings) -> Vec<String> {

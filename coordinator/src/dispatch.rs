@@ -7,7 +7,8 @@ use strata_shared::metrics;
 use strata_shared::store::{Store, StoreError};
 
 use crate::command_line::{
-    Command, CompactCommand, CoordinateCommand, EmbedCommand, MachineFlags, ReduceCommand, RunCommand, ShardCommand,
+    Command, CompactCommand, CoordinateCommand, EmbedCommand, MachineFlags, PruneCommand, ReduceCommand, RunCommand,
+    ShardCommand,
 };
 use crate::commands::{self, Context, Exclusive};
 use crate::configuration::Configured;
@@ -57,8 +58,14 @@ impl Means {
             Command::Status(flags) => commands::status(&self.open(&flags.store.store)?, flags.json).await,
             Command::Report(flags) => commands::report(&self.open(&flags.store.store)?, &flags.report).await,
             Command::History(flags) => commands::history(&self.open(&flags.store.store)?, flags.json).await,
+            Command::Prune(flags) => self.prune(flags).await,
+            Command::Verify(flags) => commands::verify(&self.open(&flags.store.store)?, flags.verify).await,
             Command::Config => commands::config(&configured.values),
         }
+    }
+
+    async fn prune(&self, flags: PruneCommand) -> Result<(), Failure> {
+        commands::prune(&self.open(&flags.store.store)?, flags.lease, &flags.prune).await
     }
 
     async fn shard(&self, flags: ShardCommand) -> Result<(), Failure> {

@@ -9,13 +9,16 @@ pub mod commands;
 pub mod configuration;
 mod dispatch;
 pub mod display;
+pub mod inventory;
 pub mod launch;
 pub mod notify;
 pub mod page;
 pub mod plan;
+pub mod prune;
 pub mod report;
 pub mod shard;
 pub mod submit;
+pub mod verify;
 pub mod watch;
 
 use std::sync::Arc;

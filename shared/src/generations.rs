@@ -3,6 +3,7 @@
 //! Invariant: a generation's object is created once and never changes, and its shards never do either, so that whoever has
 //! opened one reads on undisturbed while the next is made. Of several that are made at once under the same number one
 //! becomes the store's, and the others learn of it. Generations are ordered by their number; no clock decides anything.
+//! Numbers are given without gaps; gaps are generations that `strata prune` has removed, never the newest.
 //!
 //! `raw/manifest.json` is a copy of the newest for readers that know of no generations. Only in a store that nobody has
 //! updated since the first format does it stand for the first generation itself; [`keep_first`] gives that its number.
@@ -74,7 +75,7 @@ pub async fn newest_if_present(store: &Store) -> Result<Option<Generation>, Mani
 /// Reads the generation of this number.
 ///
 /// # Errors
-/// [`ManifestError::NoGeneration`] where there is none, and [`ManifestError`]'s others.
+/// [`ManifestError::NoGeneration`] where there never was one, [`ManifestError::Pruned`] where it was removed, and [`ManifestError`]'s others.
 pub async fn read(store: &Store, number: u64) -> Result<Generation, ManifestError> {
     if let Some(found) = numbered(store, number).await? {
         return Ok(found);
@@ -84,7 +85,11 @@ pub async fn read(store: &Store, number: u64) -> Result<Generation, ManifestErro
     if found == number {
         return Ok(newest);
     }
-    Err(ManifestError::NoGeneration { store: store.url().to_owned(), number, newest: found })
+    let (store, newest) = (store.url().to_owned(), found);
+    Err(match number {
+        1.. if number < newest => ManifestError::Pruned { store, number, newest },
+        _ => ManifestError::NoGeneration { store, number, newest },
+    })
 }
 
 async fn numbered(store: &Store, number: u64) -> Result<Option<Generation>, ManifestError> {

@@ -2,9 +2,13 @@
 //!
 //! Invariant: `parse(build(x)) == x` for every key, and no name that a person gave can leave its folder.
 
+mod object;
+
 use object_store::path::Path;
 
 use crate::exit::{Classify, Exit};
+
+pub use object::{Kind, Object};
 
 /// The version of every object format that this program writes; each version keeps a golden file.
 pub const FORMAT: u32 = 2;
@@ -167,6 +171,12 @@ pub fn work_list(model: &ModelName, digest: &str) -> Path {
     Path::from(format!("work/{model}/{digest}.json"))
 }
 
+/// The folder of all lists of shards, one folder a model.
+#[must_use]
+pub fn work() -> Path {
+    Path::from("work")
+}
+
 /// The folder of the lists of shards that map-workers of `model` share.
 #[must_use]
 pub fn work_lists(model: &ModelName) -> Path {
@@ -255,6 +265,22 @@ pub mod run_file {
     pub const NOTIFIED: &str = "notified.json";
     /// The page.
     pub const REPORT: &str = "report.html";
+
+    /// All of them; labels have a folder of their own.
+    pub const ALL: [&str; 12] = [
+        CENTROIDS,
+        INDEX,
+        TOPICS,
+        TIMELINE,
+        LONELY,
+        CHANGES,
+        MEASUREMENTS,
+        RECORD,
+        UNFINISHED,
+        UNFINISHED_ROWS,
+        NOTIFIED,
+        REPORT,
+    ];
 }
 
 fn shard_file(number: usize) -> String {

@@ -217,6 +217,19 @@ pub enum ManifestError {
         /// The newest generation's.
         newest: u64,
     },
+    /// The generation was there once.
+    #[error(
+        "store {store}: generation {number} is no longer there, since no run that is kept names it and `strata prune` has \
+         removed it (the newest is {newest})"
+    )]
+    Pruned {
+        /// The store.
+        store: String,
+        /// The number asked for.
+        number: u64,
+        /// The newest generation's.
+        newest: u64,
+    },
     /// The manifest is not JSON of this shape.
     #[error("{key}: is not a manifest that this program reads (edited by hand?)")]
     Unreadable {
@@ -247,7 +260,7 @@ impl Classify for ManifestError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
-            Self::Missing { .. } | Self::NoGeneration { .. } => Exit::Configuration,
+            Self::Missing { .. } | Self::NoGeneration { .. } | Self::Pruned { .. } => Exit::Configuration,
             Self::Unreadable { .. } | Self::Format { .. } | Self::Inconsistent { .. } => Exit::Data,
         }
     }

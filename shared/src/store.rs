@@ -5,6 +5,7 @@
 mod error;
 mod redaction;
 mod s3;
+mod staging;
 mod uploads;
 mod watched;
 
@@ -26,6 +27,7 @@ use url::Url;
 use crate::digest;
 
 pub use error::StoreError;
+pub use staging::Staged;
 
 use error::{hint, lacks_conditions, open_error, unusable, url_error};
 use uploads::Uploads;
@@ -130,22 +132,6 @@ impl Store {
         let settings = variables.filter(|(name, _)| name.starts_with("AWS_"));
         let (objects, prefix) = object_store::parse_url_opts(url, settings).map_err(failed)?;
         Ok(Self::opened(shown, PrefixStore::new(objects, prefix)))
-    }
-
-    /// Removes what killed writers have left under `folder` in a directory: files called `key#1` that became no object.
-    ///
-    /// A writer that is at work there loses its object, and is told so. Other stores show no such thing: a rule of theirs
-    /// ends uploads that nobody completes, those of writers that could not end them themselves.
-    pub fn remove_staging(&self, folder: &Path) {
-        let Some(root) = &self.folder else { return };
-        for file in files_under(&root.join(folder.as_ref())) {
-            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let number = name.rsplit_once('#').map(|(_, number)| number);
-            if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())) {
-                let removed = std::fs::remove_file(&file).is_ok();
-                tracing::info!(file = %file.display(), removed, "a killed writer left a part of an object");
-            }
-        }
     }
 
     /// Returns the folder of a directory store.
@@ -388,17 +374,6 @@ impl Store {
         names.sort();
         Ok(names)
     }
-}
-
-/// The files in a folder and in those within it; what cannot be read has none.
-fn files_under(folder: &std::path::Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .flat_map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files_under(&entry.path()),
-            _ => vec![entry.path()],
-        })
-        .collect()
 }
 
 /// Returns the directory that `url` means, or `None` where it means something else.

@@ -3,6 +3,7 @@
 //! Flags beat environment variables (`STRATA_*`), which beat the configuration file, which beats the defaults here.
 
 mod cluster;
+mod housekeeping;
 mod local;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub use cluster::{
     CoordinateCommand, JobFlags, NamespaceFlag, PlaceFlags, PodFlags, ScheduleCommand, SubmissionCommand,
     SubmissionFlags, SubmitCommand,
 };
+pub use housekeeping::{PruneCommand, PruneFlags, VerifyCommand, VerifyFlags};
 pub use local::{
     CompactCommand, EmbedCommand, EmbedFlags, LeaseFlags, MachineFlags, ModelFlags, NotifyFlags, PlanFlags,
     ReduceCommand, ReduceFlags, ReportCommand, ReportFlags, RunCommand, ShardCommand, ShardFlags, StatusCommand,
@@ -67,6 +69,10 @@ pub enum Command {
     Report(ReportCommand),
     /// List the finished runs: what each saw, what it changed, which one it follows
     History(StatusCommand),
+    /// Remove what no kept run and no kept generation needs
+    Prune(PruneCommand),
+    /// Read everything again, and say what is wrong and what mends it
+    Verify(VerifyCommand),
     /// Show every setting in force, and where it comes from
     Config,
 }

@@ -7,9 +7,11 @@ mod embed;
 mod exclusive;
 mod foretell;
 mod page_file;
+mod prune;
 mod reduce;
 mod status;
 mod submit;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -31,9 +33,11 @@ pub use compact::{compact, plan_compaction};
 pub use coordinate::{coordinate, jobs};
 pub use embed::embed;
 pub use exclusive::Exclusive;
+pub use prune::prune;
 pub use reduce::reduce;
 pub use status::status;
 pub use submit::{cancel, schedule, submit, watch};
+pub use verify::verify;
 
 /// The widest that tables get: what fits a terminal and a mail.
 const MAX_WIDTH: usize = 100;

@@ -154,6 +154,19 @@ pub enum ShardError {
         /// The first such object.
         key: object_store::path::Path,
     },
+    /// A raw shard is lost, and so is what the inputs would have to be compared with to make it again.
+    #[error(
+        "store {store}: {key} is missing, or another than the corpus lists, and cannot be made again, since generation \
+         {generation}, with which its inputs were compared, was pruned; restore it, or shard into a new store"
+    )]
+    LostForGood {
+        /// The store's URL.
+        store: String,
+        /// The first such object.
+        key: object_store::path::Path,
+        /// The generation that is gone.
+        generation: u64,
+    },
     /// The snapshot would change more than is allowed.
     #[error(
         "the snapshot changes {changed} and removes {gone} of {rows} documents, {allowed} are allowed; look at it with --plan, \
@@ -245,6 +258,7 @@ impl Classify for ShardError {
             | Self::Column { .. }
             | Self::NoRow { .. }
             | Self::Lost { .. }
+            | Self::LostForGood { .. }
             | Self::Vectors { .. } => Exit::Data,
         }
     }

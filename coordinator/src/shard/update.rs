@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use object_store::path::Path;
 use strata_shared::generations::{self, Generation};
 use strata_shared::layout::FORMAT;
-use strata_shared::manifest::{InputEntry, Manifest, ShardEntry, UpdateRecord};
+use strata_shared::manifest::{InputEntry, Manifest, ManifestError, ShardEntry, UpdateRecord};
 use strata_shared::store::Store;
 use strata_shared::superseded::Superseded;
 
@@ -100,14 +100,20 @@ pub(super) async fn run(
 /// Makes a generation's shards again, of which some were lost, by the same snapshot and the generation before.
 ///
 /// # Errors
-/// Those of reading and writing, or of the generation before; [`ShardError::Lost`] where other shards come of it.
+/// Those of reading and writing, or of the generation before; [`ShardError::Lost`] where other shards come of it,
+/// [`ShardError::LostForGood`] where the generation before was pruned.
 pub(super) async fn remake(
     sources: &Sources,
     store: &Store,
     (manifest, update): (&Manifest, &UpdateRecord),
     lost: Path,
 ) -> Result<Outcome, ShardError> {
-    let before = generations::read(store, manifest.generation - 1).await?;
+    let before = match generations::read(store, manifest.generation - 1).await {
+        Err(ManifestError::Pruned { number, .. }) => {
+            return Err(ShardError::LostForGood { store: store.url().to_owned(), key: lost, generation: number });
+        }
+        read => read?,
+    };
     if before.manifest.next_shard != update.first_shard {
         // Its shards were not made of the snapshot alone.
         return Err(ShardError::Lost { store: store.url().to_owned(), key: lost });

@@ -46,6 +46,14 @@ pub enum StoreError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A part of an object that became none cannot be removed.
+    #[error("{path}: cannot be removed")]
+    Staged {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 impl StoreError {
@@ -62,7 +70,7 @@ impl Classify for StoreError {
         match self {
             Self::Url { .. } | Self::Open { .. } => Exit::Configuration,
             Self::Object { source, .. } => classify(source),
-            Self::File { .. } => Exit::Retry,
+            Self::File { .. } | Self::Staged { .. } => Exit::Retry,
         }
     }
 }

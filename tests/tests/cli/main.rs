@@ -4,6 +4,7 @@
 
 mod findings;
 mod folder;
+mod housekeeping;
 mod interruptions;
 mod lease;
 mod pods;

@@ -5,4 +5,6 @@
 mod compaction;
 mod every_write;
 mod pipeline;
+mod prune;
 mod readers;
+mod verify;
