@@ -20,7 +20,7 @@ const MOST_RUNS: usize = 36;
 
 /// There is no such run behind the one that is looked at.
 #[derive(Debug, thiserror::Error)]
-#[error("--since {since}: found no such run among those that {run} follows ({ancestors}){pruned}")]
+#[error("--since {since}: found no such run among those that {run} follows ({ancestors}{pruned})")]
 struct NotFollowed {
     since: String,
     run: String,
@@ -201,7 +201,7 @@ fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFol
         )
     });
     let names = ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", ");
-    let ancestors = if names.is_empty() { "none".to_owned() } else { names };
+    let ancestors = if run.predecessor.is_none() { "it follows none".to_owned() } else { names };
     NotFollowed { since: since.into(), run: run.run.clone(), ancestors, pruned: gone.unwrap_or_default() }
 }
 
