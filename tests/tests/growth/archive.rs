@@ -54,7 +54,7 @@ pub(crate) fn title(number: u32, version: u32) -> String {
 
 /// The year and month in which a document was created; some have none.
 pub(crate) fn month(number: u32, version: u32) -> Option<(u32, u32)> {
-    ((number + version) % 11 != 0).then_some((2000 + number % 12, 1 + version % 12))
+    (!(number + version).is_multiple_of(11)).then_some((2000 + number % 12, 1 + version % 12))
 }
 
 fn line(number: u32, version: u32) -> String {

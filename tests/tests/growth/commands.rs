@@ -69,7 +69,9 @@ impl Command {
         match self {
             Self::Shard { file, complete, .. } => done.change = shard(store, file, *complete).await?,
             Self::Embed { model, chosen } => embed(store, model, *chosen, done).await?,
-            Self::Compact => drop(shard::compact(store).await?),
+            Self::Compact => {
+                shard::compact(store).await?;
+            }
             Self::Reduce { fresh } => {
                 embed(store, MODELS[0], u64::MAX, done).await?;
                 let run = strata_reduce::run(question(*fresh), store.clone()).await?;

@@ -8,9 +8,9 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::generations;
-use strata_shared::layout::RunName;
+use strata_shared::layout::{self, RunName};
 use strata_shared::manifest::Manifest;
-use strata_shared::run_record::RunRecord;
+use strata_shared::run_record::{OutputEntry, RunRecord};
 use strata_shared::store::Store;
 use strata_tests::faults::{Death, FaultStore, Moment};
 use strata_tests::objects;
@@ -110,8 +110,8 @@ struct Life {
     last: Option<Command>,
     /// What each generation consists of.
     history: BTreeMap<u64, Archive>,
-    /// What each run has written, by sha256.
-    runs: BTreeMap<String, Vec<(String, String)>>,
+    /// What each run has written.
+    runs: BTreeMap<String, Vec<OutputEntry>>,
     /// Raw shards whose vectors were finished, by model.
     finished: BTreeSet<(&'static str, String)>,
     /// Rows that were written and have had no vector yet, by model and title.
@@ -209,6 +209,9 @@ impl Life {
         let store = store(&self.inner);
         runtime().block_on(command.run(&store, &mut done)).map_err(told)?;
         let is_new = self.settle(command)?;
+        if is_new {
+            self.check_leftovers()?;
+        }
         self.take_account(&done)?;
         if let (Command::Shard { after, written, .. }, Some(change)) = (command, &done.change) {
             let found = (change.rows, change.new + change.changed);
@@ -357,16 +360,25 @@ impl Life {
         })
     }
 
+    /// Makes sure that finished runs name what they named at first; whether that is there is looked at with all that is announced.
     async fn check_runs(&mut self, store: &Store) -> anyhow::Result<()> {
-        let all = objects::read(store).await?;
-        for name in store.folders(&strata_shared::layout::runs()).await.map_err(told)? {
+        for name in store.folders(&layout::runs()).await.map_err(told)? {
             let run: RunName = name.parse().context("a run")?;
             let Some(record) = RunRecord::read_if_present(store, &run).await.map_err(told)? else { continue };
-            let outputs = record.outputs.iter().map(|output| (output.key.clone(), output.sha256.clone())).collect();
-            let first = self.runs.entry(name.clone()).or_insert(outputs);
-            if let Some((key, _)) = first.iter().find(|(key, sha256)| all.get(key) != Some(sha256)) {
-                bail!("{key}: of a finished run has changed");
-            }
+            let first = self.runs.entry(name).or_insert_with(|| record.outputs.clone());
+            ensure!(*first == record.outputs, "{run} was finished and has changed");
+        }
+        Ok(())
+    }
+
+    /// Makes sure that nothing is left of attempts at generations that were not made.
+    fn check_leftovers(&self) -> anyhow::Result<()> {
+        let (store, next) = (store(&self.inner), self.newest()?.next_shard);
+        for folder in [layout::raw(), layout::vectors()] {
+            let objects = runtime().block_on(store.list(&folder)).map_err(told)?;
+            let left = objects.iter().map(|object| &object.location);
+            let left = left.filter(|key| layout::shard_number(key).is_some_and(|number| number >= next));
+            ensure!(left.clone().next().is_none(), "left behind: {:?}", left.collect::<Vec<_>>());
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use strata_tests::hashed_vectors;
 use strata_tests::monthly::Month;
 use strata_tests::objects;
 
-use super::every_write::dies_at_every_write;
+use super::every_write::{as_first_format, dies_at_every_write};
 use super::pipeline::{Pipeline, Vectors, question, reduce, runtime};
 use super::readers::{labels, rows_of};
 
@@ -136,6 +136,24 @@ fn findings_are_those_that_there_would_be_without() {
         assert_eq!(reduce(&store, again).await.unwrap(), before);
         assert_eq!(RunRecord::read(&store, &before).await.unwrap(), record, "an earlier generation is what it was");
     });
+}
+
+#[test]
+fn a_store_of_the_first_format_is_compacted_and_keeps_its_first_generation() {
+    let store = store();
+    let first = Month::first(95);
+    runtime().block_on(async {
+        Pipeline::new(&first, Vectors::Brought).shard(&store).await.unwrap();
+        as_first_format(&store).await;
+        let found = generations::newest(&store).await.unwrap();
+        assert!(!found.is_numbered && compact(&store).await.unwrap().is_nothing(), "one small shard stays");
+        let second = first.next(3, &[], &[]);
+        Pipeline::new(&second, Vectors::BroughtSince(&first)).shard(&store).await.unwrap();
+        assert_eq!(compact(&store).await.unwrap().generation, 3);
+        assert_eq!(generations::read(&store, 1).await.unwrap().bytes, found.bytes);
+        assert_eq!(newest(&store).await.rows, 98);
+    });
+    assert_eq!(rows_of(&store, Some(1)).len(), 95);
 }
 
 /// Gives every shard of the newest generation vectors by another model, but those of these numbers.

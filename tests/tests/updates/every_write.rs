@@ -79,6 +79,17 @@ fn an_update_with_vectors_brought_along_that_dies_at_any_write_ends_in_the_same_
     dies_at_every_write(make_first, async |store| second.run(store).await.map(drop));
 }
 
+/// Makes of a first generation what the first format had.
+pub(crate) async fn as_first_format(store: &Store) {
+    let found = generations::newest(store).await.unwrap();
+    let text = String::from_utf8(found.bytes.to_vec()).unwrap();
+    let lines = text.lines().filter(|line| !line.contains("\"generation\"") && !line.contains("\"next_shard\""));
+    let first = lines.collect::<Vec<_>>().join("\n").replace("\"format\": 2", "\"format\": 1");
+    store.put(&layout::manifest(), first.into_bytes()).await.unwrap();
+    store.delete(&layout::generation(1)).await.unwrap();
+    store.delete(&layout::rejected_of(1)).await.unwrap();
+}
+
 #[test]
 fn an_update_of_a_store_of_the_first_format_that_dies_at_any_write_ends_in_the_same_objects() {
     let (first, second) = months();
@@ -86,14 +97,7 @@ fn an_update_of_a_store_of_the_first_format_that_dies_at_any_write_ends_in_the_s
     let make_first = |store: &Store| {
         runtime().block_on(async {
             month.run(store).await.unwrap();
-            let found = generations::newest(store).await.unwrap();
-            let text = String::from_utf8(found.bytes.to_vec()).unwrap();
-            let lines =
-                text.lines().filter(|line| !line.contains("\"generation\"") && !line.contains("\"next_shard\""));
-            let first = lines.collect::<Vec<_>>().join("\n").replace("\"format\": 2", "\"format\": 1");
-            store.put(&layout::manifest(), first.into_bytes()).await.unwrap();
-            store.delete(&layout::generation(1)).await.unwrap();
-            store.delete(&layout::rejected_of(1)).await.unwrap();
+            as_first_format(store).await;
         });
     };
     let second = Pipeline::new(&second, Vectors::Made);
