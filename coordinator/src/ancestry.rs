@@ -196,8 +196,9 @@ fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFol
     let oldest = ancestors.last().unwrap_or(run);
     let gone = oldest.predecessor.as_ref().map(|predecessor| {
         let (gone, oldest) = (&predecessor.run, &oldest.run);
+        let mark = if ancestors.is_empty() { "" } else { "; " };
         format!(
-            "; {gone}, which {oldest} follows, is no longer there, or was made anew: `strata prune` removes old runs"
+            "{mark}{gone}, which {oldest} follows, is no longer there, or was made anew: `strata prune` removes old runs"
         )
     });
     let names = ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", ");

@@ -121,7 +121,9 @@ impl Plan {
     }
 
     fn choose(&mut self, announced: &Announced, judge: &Judge<'_>) {
-        for run in &announced.finished {
+        let mut runs: Vec<&FinishedRun> = announced.finished.iter().collect();
+        runs.sort_by_key(|run| (run.record.generation, run.finished, &run.name));
+        for run in runs {
             let chosen = if judge.kept_runs.contains(&run.name) { &mut self.runs.kept } else { &mut self.runs.removed };
             chosen.push(run.name.to_string());
         }

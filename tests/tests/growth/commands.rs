@@ -1,7 +1,11 @@
 //! What is done to a store, each as one process would do it.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use chrono::Utc;
+use strata::prune::{self, Clock, Grace, Policy};
 use strata::shard::{self, Change, Request, Terms};
 use strata_reduce::Config;
 use strata_shared::documents::Documents;
@@ -78,7 +82,7 @@ impl Command {
                 strata::page::publish(store, &run).await?;
                 done.run = Some(run);
             }
-            Self::Prune => prune(store).await?,
+            Self::Prune => self::prune(store).await?,
         }
         Ok(())
     }
@@ -143,7 +147,9 @@ fn question(fresh: bool) -> Config {
     }
 }
 
-#[allow(clippy::unused_async, reason = "as every command")]
-async fn prune(_store: &Store) -> Result<(), Failure> {
-    Ok(())
+/// Removes all but the newest two runs and what they name, and what killed commands have left.
+async fn prune(store: &Store) -> Result<(), Failure> {
+    let policy = Policy { keep: NonZeroUsize::MIN.saturating_add(1), grace: Grace(Duration::ZERO) };
+    let plan = prune::plan(store, policy, Clock::Own(Utc::now())).await?;
+    Ok(prune::carry_out(store, &plan).await?)
 }

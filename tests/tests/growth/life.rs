@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use strata::verify::{self, Depth};
 use strata_shared::exit::{Exit, Failure};
 use strata_shared::generations;
 use strata_shared::layout::{self, RunName};
@@ -55,7 +56,7 @@ impl Step {
             45..52 => Kind::Same,
             52..62 => Kind::Embed,
             62..82 => Kind::Compact,
-            82..95 => Kind::Reduce,
+            82..92 => Kind::Reduce,
             _ => Kind::Prune,
         };
         let (first, second) = (kind(random), kind(random));
@@ -85,6 +86,7 @@ pub(crate) struct Tally {
     pub(crate) compactions: u64,
     pub(crate) runs: u64,
     pub(crate) embedded: u64,
+    pub(crate) prunes: u64,
 }
 
 impl Tally {
@@ -98,6 +100,7 @@ impl Tally {
         self.compactions += other.compactions;
         self.runs += other.runs;
         self.embedded += other.embedded;
+        self.prunes += other.prunes;
     }
 }
 
@@ -160,6 +163,13 @@ impl Life {
             return Ok(());
         }
         match (step.beside, step.death) {
+            (Some(beside), _) if matches!((step.kind, beside), (Kind::Prune, _) | (_, Kind::Prune)) => {
+                // Without a time of grace it takes what others are about to name.
+                self.undisturbed(&command)?;
+                if has_corpus && beside == Kind::Prune {
+                    self.undisturbed(&Command::Prune)?;
+                }
+            }
             (Some(beside), _) if has_corpus => {
                 // Two snapshots at once have no order that anybody could know.
                 let kind = if matches!(command, Command::Shard { .. }) && beside == Kind::Update {
@@ -208,6 +218,7 @@ impl Life {
         let mut done = Done::default();
         let store = store(&self.inner);
         runtime().block_on(command.run(&store, &mut done)).map_err(told)?;
+        self.tally.prunes += u64::from(matches!(command, Command::Prune));
         let is_new = self.settle(command)?;
         if is_new {
             self.check_leftovers()?;
@@ -389,10 +400,12 @@ impl Life {
             return Ok(());
         }
         let grown = store(&self.inner);
-        for (&number, archive) in &self.history {
+        for number in runtime().block_on(generations::list(&grown)).map_err(told)? {
             let generation = runtime().block_on(generations::read(&grown, number)).map_err(told)?;
-            runtime().block_on(check_documents(&grown, &generation.manifest, archive))?;
+            runtime().block_on(check_documents(&grown, &generation.manifest, &self.history[&number]))?;
         }
+        let verdict = runtime().block_on(verify::run(&grown, Depth::Contents)).map_err(told)?;
+        ensure!(verdict.num_damaged() == 0, "{}", verify::terminal(&verdict));
         self.tally.runs += self.runs.len() as u64;
         let lines = archive::whole(&self.archive, &mut Random(place as u64));
         let (after, written) = (self.archive.clone(), self.archive.len() as u64);

@@ -1,4 +1,4 @@
-//! Any life of a store, drawn by a seed: snapshots, maps, compactions and runs in any order, killed at any write, two at once.
+//! Any life of a store, drawn by a seed: snapshots, maps, compactions, runs and prunes in any order, killed at any write, two at once.
 //!
 //! Whatever happens to it, the store holds what a map would hold, nothing is embedded twice, old runs stay what they were, and
 //! what is found is found in a fresh store of the same documents.
