@@ -89,7 +89,7 @@ impl Plan {
         let judge = Judge::new(inventory, announced, policy, now);
         let mut plan = Self { foreign: inventory.foreign, ..Self::default() };
         plan.choose(announced, &judge);
-        for listed in inventory.objects.values() {
+        for listed in without_leases(inventory) {
             let fate = judge.fate(listed);
             plan.count(listed.object.kind(), listed.bytes, fate);
             if fate == Fate::Removed {
@@ -109,7 +109,7 @@ impl Plan {
     #[must_use]
     pub fn drop_vectors(inventory: &Inventory, model: &ModelName) -> Self {
         let mut plan = Self { foreign: inventory.foreign, ..Self::default() };
-        for listed in inventory.objects.values() {
+        for listed in without_leases(inventory) {
             let goes = match &listed.object {
                 Object::VectorShard(of, _) | Object::WorkList(of, _) => of == model,
                 _ => false,
@@ -162,6 +162,11 @@ impl Plan {
     pub fn left(&self) -> Amount {
         self.objects.values().map(|fates| fates.left).sum()
     }
+}
+
+/// Everything but the lease, of which more is written while this is decided.
+fn without_leases(inventory: &Inventory) -> impl Iterator<Item = &Listed> {
+    inventory.objects.values().filter(|listed| listed.object.kind() != Kind::Leases)
 }
 
 /// What announces comes first: records of runs, then manifests of generations, then all else.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use strata_shared::generations;
 use strata_shared::layout::{self, ModelName};
-use strata_shared::manifest::{Manifest, ShardEntry};
+use strata_shared::manifest::{Manifest, ManifestError, ShardEntry};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
 use strata_shared::telemetry::Progress;
@@ -202,8 +202,13 @@ pub(super) async fn add_vectors(sources: &Sources, store: &Store, manifest: &Man
     match complete_vectors(sources, store, manifest, None).await {
         Ok(Some(vectors)) => vectors.write(store).await,
         Ok(None) => Ok(false),
-        // Vectors by row cannot be compared without the lines; where all are there, nothing is to be done.
-        Err(ShardError::StdinTwice) if are_present(sources, store, manifest).await? => Ok(false),
+        // Vectors by row cannot be compared without the lines and what those were compared with; where all are there, nothing is to
+        // be done.
+        Err(ShardError::StdinTwice | ShardError::Manifest(ManifestError::Pruned { .. }))
+            if are_present(sources, store, manifest).await? =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }
