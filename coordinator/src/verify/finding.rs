@@ -151,6 +151,8 @@ pub enum Remedy {
         /// The generation, the newest.
         generation: u64,
     },
+    /// The compaction that made the newest generation makes it again.
+    Compact,
     /// The model makes it again.
     Embed,
     /// The reduce makes it again.
@@ -222,6 +224,7 @@ impl Finding {
             Remedy::Shard { generation } => {
                 Some(format!("{first}`strata shard` with the inputs of generation {generation} again makes it"))
             }
+            Remedy::Compact => Some(format!("{first}`strata compact` makes it again")),
             Remedy::Embed => {
                 let first = if matches!(self.problem, Problem::NoVectors { .. }) { "" } else { first };
                 Some(format!(

@@ -53,13 +53,17 @@ impl Corpus {
     pub(super) fn remedy(&self, generation: u64) -> Remedy {
         let is_newest = self.generations.keys().next_back() == Some(&generation);
         let Some(known) = self.generations.get(&generation).filter(|_| is_newest) else { return Remedy::Restore };
-        let has_base = known.manifest.update.is_none() || self.generations.contains_key(&(generation - 1));
-        if has_base { Remedy::Shard { generation } } else { Remedy::Restore }
+        let has_base = known.manifest.is_one_snapshot() || self.generations.contains_key(&(generation - 1));
+        match known.manifest.compaction {
+            _ if !has_base => Remedy::Restore,
+            Some(_) => Remedy::Compact,
+            None => Remedy::Shard { generation },
+        }
     }
 
     /// Returns what mends a raw shard.
     pub(super) fn remedy_of_shard(&self, number: usize) -> Remedy {
-        match self.newest().filter(|newest| newest.manifest.own_shards().any(|shard| shard.number() == number)) {
+        match self.newest().filter(|newest| newest.manifest.made_shards().any(|shard| shard.number() == number)) {
             Some(newest) => self.remedy(newest.manifest.generation),
             None => Remedy::Restore,
         }

@@ -73,7 +73,7 @@ async fn vectors_of(store: &Store, model: &ModelName) -> BTreeMap<String, Vec<u3
 #[test]
 fn a_compaction_that_dies_at_any_write_ends_in_the_same_objects() {
     let make_first = |store: &Store| drop(runtime().block_on(make(store)));
-    dies_at_every_write(make_first, async |store| {
+    dies_at_every_write(make_first, &async |store: &Store| {
         compact(store).await?;
         reduce(store, question(None)).await.map(drop)
     });

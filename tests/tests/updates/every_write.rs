@@ -33,7 +33,7 @@ fn live(
 }
 
 /// Dies at each write of `second` over a store that holds what `make_first` left, and goes on.
-pub(crate) fn dies_at_every_write(make_first: impl Fn(&Store), second: impl AsyncFn(&Store) -> Result<(), Failure>) {
+pub(crate) fn dies_at_every_write(make_first: impl Fn(&Store), second: &impl AsyncFn(&Store) -> Result<(), Failure>) {
     let first: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     make_first(&store(&first));
     let before = read(&first);
@@ -43,20 +43,20 @@ pub(crate) fn dies_at_every_write(make_first: impl Fn(&Store), second: impl Asyn
         Arc::new(inner)
     };
     let undisturbed = again();
-    let (done, num_writes) = live(&undisturbed, &second, None);
+    let (done, num_writes) = live(&undisturbed, second, None);
     done.unwrap();
     let expected = read(&undisturbed);
     assert!(num_writes > 15, "{num_writes} writes are too few for an update and a run");
     for write in 1..=num_writes {
         for moment in [Moment::Before, Moment::After] {
             let inner = again();
-            let (done, _) = live(&inner, &second, Some(Death { write, moment }));
+            let (done, _) = live(&inner, second, Some(Death { write, moment }));
             assert!(done.is_err(), "nobody noticed death {moment:?} write {write}");
             let left = read(&inner);
             let copies = [layout::manifest(), layout::rejected(), layout::latest()].map(|key| key.to_string());
             let is_kept = |key: &String| copies.contains(key) || left.get(key) == before.get(key);
             assert!(before.keys().all(is_kept), "death {moment:?} write {write} touched what was there");
-            let (done, _) = live(&inner, &second, None);
+            let (done, _) = live(&inner, second, None);
             done.unwrap_or_else(|failure| panic!("after death {moment:?} write {write}: {failure}"));
             let differences = objects::differences(&expected, &read(&inner));
             assert!(differences.is_empty(), "after death {moment:?} write {write}: {differences:#?}");
@@ -76,7 +76,7 @@ fn an_update_with_vectors_brought_along_that_dies_at_any_write_ends_in_the_same_
     let month = Pipeline::new(&first, Vectors::Brought);
     let make_first = |store: &Store| drop(runtime().block_on(month.run(store)).unwrap());
     let second = Pipeline::new(&second, Vectors::BroughtSince(&first));
-    dies_at_every_write(make_first, async |store| second.run(store).await.map(drop));
+    dies_at_every_write(make_first, &async |store| second.run(store).await.map(drop));
 }
 
 /// Makes of a first generation what the first format had.
@@ -101,5 +101,5 @@ fn an_update_of_a_store_of_the_first_format_that_dies_at_any_write_ends_in_the_s
         });
     };
     let second = Pipeline::new(&second, Vectors::Made);
-    dies_at_every_write(make_first, async |store| second.run(store).await.map(drop));
+    dies_at_every_write(make_first, &async |store| second.run(store).await.map(drop));
 }
