@@ -1,11 +1,11 @@
 //! Time, and what is known of other processes: what a lease asks of the machine that it is held on.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::process::Process;
 
@@ -31,12 +31,17 @@ pub trait Surroundings: std::fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThisMachine;
 
-/// What [`ThisMachine`] counts time from.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// The clock of [`ThisMachine`], which goes on while the machine is suspended, unlike that of [`std::time::Instant`]: a lease that was
+/// lost meanwhile is known for lost.
+#[cfg(target_os = "linux")]
+const CLOCK: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const CLOCK: ClockId = ClockId::Monotonic;
 
 impl Surroundings for ThisMachine {
     fn now(&self) -> Duration {
-        START.elapsed()
+        let time = clock_gettime(CLOCK);
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
     }
 
     fn date(&self) -> DateTime<Utc> {
