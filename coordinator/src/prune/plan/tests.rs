@@ -195,8 +195,8 @@ fn runs_of_one_generation_are_ordered_by_their_end_and_then_by_name() {
     scene.finished("coarse", 3, 95 * DAY);
     scene.announced.latest = None;
     assert_eq!(scene.plan(1).runs.kept, ["fine"]);
-    assert_eq!(scene.plan(2).runs.kept, ["fine", "coarse"]);
-    assert_eq!(scene.plan(3).runs.kept, ["month-3", "fine", "coarse"]);
+    assert_eq!(scene.plan(2).runs.kept, ["coarse", "fine"], "the oldest first");
+    assert_eq!(scene.plan(3).runs.kept, ["month-3", "coarse", "fine"]);
 }
 
 #[test]
