@@ -55,6 +55,13 @@ pub fn representative_ids(findings: &Findings) -> BTreeSet<String> {
 }
 
 impl Report {
+    /// Says how large the corpus is where its last snapshot was only a part of it.
+    fn corpus_beyond(&self) -> String {
+        let rows = self.manifest.rows;
+        let is_all = self.manifest.documents_of_snapshot() == rows;
+        if is_all { String::new() } else { format!("; the corpus has {}", figures::counted(rows, "document")) }
+    }
+
     /// The extinct and the fading topics, the one most surely faded first.
     fn fading(&self) -> Vec<&Topic> {
         self.ranked(|topic| topic.fading_rank)

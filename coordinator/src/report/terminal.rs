@@ -130,11 +130,12 @@ impl Sheet<'_> {
         let mut text = self.heading("What was read", "");
         let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
         text += &self.paragraph(&format!(
-            "{} from {} of {} ({} blank)",
-            counted(manifest.rows, "document"),
+            "{} from {} of {} ({} blank){}",
+            counted(manifest.documents_of_snapshot(), "document"),
             counted(manifest.lines(), "line"),
             self.report.input_names(),
-            figures::count(blank)
+            figures::count(blank),
+            self.report.corpus_beyond()
         ));
         text += &self.paragraph(&self.refused());
         if record.periods.undated > 0 {

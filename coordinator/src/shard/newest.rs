@@ -16,11 +16,15 @@ const KINDS: [&str; 4] = ["jsonl", "ndjson", "json", "parquet"];
 /// Extensions of compressions.
 const COMPRESSIONS: [&str; 2] = ["gz", "zst"];
 
-/// Finds the snapshot that was written last under `folder`, a directory or a store URL, however deep, and returns it as an input.
+/// Finds the snapshot that was written last under `folder`, a directory or a store URL, however deep, and returns it as an input. A file
+/// and standard input are taken as they are.
 ///
 /// # Errors
 /// [`ShardError::NoSnapshot`] where there is none, or the store's own.
 pub async fn newest_in(folder: &str) -> Result<String, ShardError> {
+    if folder == "-" || std::path::Path::new(folder).is_file() {
+        return Ok(folder.to_owned());
+    }
     let store = Store::open(folder)?;
     let listed = store.list(&Key::default()).await?;
     let num_objects = listed.len();
@@ -105,6 +109,7 @@ mod tests {
         std::fs::write(folder.path().join("2026-11/a.jsonl"), "{}\n").unwrap();
         let found = newest_in(&folder.path().display().to_string()).await.unwrap();
         assert!(found.ends_with("/2026-11/a.jsonl") && std::fs::read(&found).is_ok(), "{found}");
+        assert_eq!(newest_in(&found).await.unwrap(), found, "a file that is named is taken as it is");
     }
 
     #[test]

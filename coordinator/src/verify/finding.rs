@@ -1,7 +1,7 @@
 //! What is wrong with an object, and what mends it: values, and the one place where they become text and JSON.
 
 use serde_json::{Value, json};
-use strata_shared::layout::RunName;
+use strata_shared::layout::{self, RunName};
 use strata_shared::table::TableError;
 
 use super::question::Question;
@@ -153,7 +153,12 @@ pub enum Remedy {
     },
     /// The compaction that made the newest generation makes it again.
     Compact,
-    /// The model makes it again.
+    /// The generation that a run saw has to come back; nothing else can make the run again.
+    RestoreGeneration {
+        /// Its number.
+        generation: u64,
+    },
+    /// The model makes it again, or whoever brought it along.
     Embed,
     /// The reduce makes it again.
     Reduce {
@@ -214,6 +219,17 @@ impl Finding {
         })
     }
 
+    /// Says what makes vectors: a model that strata has run names itself by its digest, any other's were brought along.
+    fn makes_vectors(&self) -> String {
+        let model = self.object.split('/').nth(1).unwrap_or_default();
+        let digest = model.rsplit_once('-').map_or("", |(_, digest)| digest);
+        let is_own = digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_own {
+            return "`strata embed` with that model makes it".into();
+        }
+        format!("the command that brought it makes it: `strata shard` INPUTS `--vectors` FILE `--model-name {model}`")
+    }
+
     fn mend(&self) -> Option<String> {
         // A command that makes what is missing takes what is there for what it should be.
         let first = if self.problem == Problem::Missing { "" } else { "remove it, then " };
@@ -225,11 +241,13 @@ impl Finding {
                 Some(format!("{first}`strata shard` with the inputs of generation {generation} again makes it"))
             }
             Remedy::Compact => Some(format!("{first}`strata compact` makes it again")),
+            Remedy::RestoreGeneration { generation } => {
+                let key = layout::generation(*generation);
+                Some(format!("restore {key} from a copy of the store, else remove the run's folder"))
+            }
             Remedy::Embed => {
                 let first = if matches!(self.problem, Problem::NoVectors { .. }) { "" } else { first };
-                Some(format!(
-                    "{first}`strata embed` makes it (vectors that were brought along: `strata shard --vectors`)"
-                ))
+                Some(format!("{first}{}", self.makes_vectors()))
             }
             Remedy::Reduce { run, question, force } => {
                 let force = if *force { " --force" } else { "" };

@@ -4,6 +4,7 @@
 
 use object_store::path::Path;
 use strata_shared::layout::{self, Object, RunName, run_file};
+use strata_shared::run_record::RunRecord;
 
 use super::desk::Desk;
 use super::finding::{Finding, Problem, Remedy};
@@ -33,7 +34,8 @@ pub(super) fn inspect(desk: &mut Desk<'_>, corpus: &Corpus, records: &Records) {
     for staged in &desk.inventory.staged {
         desk.find(Finding::note(staged.name(), Problem::Staged, Remedy::Prune));
     }
-    if corpus.is_broken || records.is_broken {
+    let is_lost = |record: &RunRecord| !corpus.generations.contains_key(&record.generation);
+    if corpus.is_broken || records.is_broken || records.finished.values().any(is_lost) {
         return;
     }
     let references = references(corpus, records);

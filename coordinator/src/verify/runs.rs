@@ -124,7 +124,11 @@ fn judge<'a>(desk: &mut Desk<'_>, corpus: &'a Corpus, run: &RunName, record: &Ru
             Some(reason) => Problem::Content { reason },
         },
     };
-    desk.find(Finding::damage(key, problem, anew(corpus, run, record)));
+    let remedy = match problem {
+        Problem::NoGeneration { generation } => Remedy::RestoreGeneration { generation },
+        _ => anew(corpus, run, record),
+    };
+    desk.find(Finding::damage(key, problem, remedy));
     None
 }
 

@@ -117,7 +117,7 @@ impl Mend {
     const fn said(self) -> &'static str {
         match self {
             Self::Shard => "`strata shard` with the inputs of generation 2 again makes it",
-            Self::Embed => "`strata embed` makes it",
+            Self::Embed => "`strata shard` INPUTS `--vectors` FILE `--model-name hashed-words`",
             Self::Reduce(0) => "--vectors-of hashed-words --generation 1 --clusters 5 --lonely 10 --force` makes it",
             Self::Reduce(_) => "--vectors-of hashed-words --generation 2 --clusters 5 --lonely 10 --force` makes it",
             Self::Copy => "copy ",

@@ -59,7 +59,7 @@ pub async fn run(config: Config, store: Store) -> Result<RunName, Failure> {
     if !config.force && is_finished(&config, &corpus, &run).await? {
         // One that ended right after it had written the record.
         checkpoint::remove(corpus.store(), &run).await?;
-        tracing::info!(%run, "is finished already: nothing to do");
+        tracing::info!(%run, "{run} is finished already: nothing to do");
         return Ok(run);
     }
     let corpus = corpus.open_shards().await?;

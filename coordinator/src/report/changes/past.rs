@@ -13,13 +13,13 @@ use crate::ancestry::PastRun;
 const COLUMNS: [Column; 9] = [
     Column::right("generation"),
     Column::flexible("run"),
-    Column::left("finished").spare(3),
+    Column::left("finished"),
     Column::right("documents"),
     Column::right("in").spare(1),
     Column::right("out").spare(1),
     Column::right("topics"),
-    Column::left("born/split/merged/died"),
-    Column::left("follows").spare(2),
+    Column::left("born/split/merged/died").spare(2),
+    Column::left("follows").spare(3),
 ];
 
 #[derive(Serialize)]

@@ -34,7 +34,7 @@ pub(super) fn link(report: &Report) -> Markup {
 fn lead(changes: &Changes) -> Markup {
     let number = |kind| changes.documents(kind).unsigned_abs();
     markup!(
-        "Since the run {}: {} came, {} went. A topic is known by its number from run to run; its strength is what it shares with what it was: documents in both over documents in either, of those that both runs have.",
+        "Since {}: {} came, {} went. A topic is known by its number from run to run; its strength is what it shares with what it was: documents in both over documents in either, of those that both runs have.",
         foreign(&changes.since, ID),
         counted(number(ChangeKind::DocumentsIn), "document"),
         Figure(figures::count(number(ChangeKind::DocumentsOut)))

@@ -25,11 +25,12 @@ fn balance(report: &Report) -> Markup {
     let manifest = &report.manifest;
     let blank: u64 = manifest.inputs.iter().map(|input| input.blank).sum();
     markup!(
-        "<b>{}</b> = <b>{}</b> + {} refused + {} blank. {} without a date.",
+        "<b>{}</b> = <b>{}</b> + {} refused + {} blank{}. {} without a date.",
         counted(manifest.lines(), "line"),
-        counted(manifest.rows, "document"),
+        counted(manifest.documents_of_snapshot(), "document"),
         count(manifest.rejected),
         count(blank),
+        Figure(report.corpus_beyond()),
         counted(manifest.undated, "document"),
     )
 }
