@@ -138,25 +138,26 @@ pub async fn publish(store: &Store, run: &RunName) -> Result<Report, Failure> {
         let drawn = draw(store, &mut report).await?;
         store.put(&page, drawn.into_bytes()).await?;
     }
-    let is_due = !is_drawn || !is_announced(store, run).await?;
-    if is_due && !is_overtaken(store, &report.findings.record).await? {
+    let announced = announced(store).await?;
+    let is_due = !is_drawn || announced.is_none() || !is_announced(store, run).await?;
+    // An older question that is asked again does not become the newest.
+    if is_due && announced.is_none_or(|announced| announced.generation <= report.findings.record.generation) {
         Latest::write(store, run).await?;
     }
     Ok(report)
 }
 
-/// Tells whether the announced run is of a later generation.
-async fn is_overtaken(store: &Store, record: &RunRecord) -> Result<bool, Failure> {
-    let announced = match Latest::read(store).await {
-        Ok(Some(announced)) => RunRecord::read_if_present(store, &announced).await,
+/// Reads the record of the run that is announced, where there is a finished one.
+async fn announced(store: &Store) -> Result<Option<RunRecord>, Failure> {
+    let record = match Latest::read(store).await {
+        Ok(Some(run)) => RunRecord::read_if_present(store, &run).await,
         Ok(None) => Ok(None),
         Err(error) => Err(error),
     };
-    match announced {
-        Ok(announced) => Ok(announced.is_some_and(|announced| announced.generation > record.generation)),
+    match record {
         // What cannot be read is written anew.
-        Err(error) if error.exit() == Exit::Data => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) if error.exit() == Exit::Data => Ok(None),
+        record => Ok(record?),
     }
 }
 

@@ -69,7 +69,21 @@ pub async fn newest_if_present(store: &Store) -> Result<Option<Generation>, Mani
     while number < u64::MAX && store.head(&layout::generation(number + 1)).await?.is_some() {
         number += 1;
     }
-    numbered(store, number).await
+    match copied(store).await?.filter(|copied| *copied > number) {
+        None => numbered(store, number).await,
+        // It was made since, or its object is lost, and with it what it says of its shards.
+        Some(later) => match numbered(store, later).await? {
+            Some(found) => Ok(Some(found)),
+            None => Err(ManifestError::Lost { key: layout::generation(later), copy: layout::manifest() }),
+        },
+    }
+}
+
+/// Returns the number of the generation that `raw/manifest.json` is a copy of, where that can be read.
+async fn copied(store: &Store) -> Result<Option<u64>, StoreError> {
+    let key = layout::manifest();
+    let bytes = store.get_if_present(&key).await?;
+    Ok(bytes.and_then(|bytes| Manifest::decode(&key, &bytes).ok()).map(|manifest| manifest.generation))
 }
 
 /// Reads the generation of this number.
@@ -203,6 +217,19 @@ mod tests {
         assert_eq!(read(&store, 3).await.unwrap().manifest, manifest(3));
         let absent = read(&store, 13).await.unwrap_err();
         assert!(absent.to_string().contains("has no generation 13 (the newest is 12)"), "{absent}");
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_is_lost_is_told_and_none_takes_its_number() {
+        let store = store();
+        for number in 1..=2 {
+            create(&store, &manifest(number)).await.unwrap();
+        }
+        store.delete(&layout::generation(2)).await.unwrap();
+        let lost = newest(&store).await.unwrap_err();
+        assert!(lost.to_string().contains("copy raw/manifest.json to it"), "{lost}");
+        store.copy(&layout::manifest(), &layout::generation(2)).await.unwrap();
+        assert_eq!(newest(&store).await.unwrap().manifest, manifest(2));
     }
 
     #[tokio::test]

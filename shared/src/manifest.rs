@@ -219,8 +219,8 @@ pub enum ManifestError {
     },
     /// The generation was there once.
     #[error(
-        "store {store}: generation {number} is no longer there, since no run that is kept names it and `strata prune` has \
-         removed it (the newest is {newest})"
+        "store {store}: generation {number} is no longer there (the newest is {newest}): `strata prune` removes those that no \
+         kept run names, or it was lost"
     )]
     Pruned {
         /// The store.
@@ -229,6 +229,14 @@ pub enum ManifestError {
         number: u64,
         /// The newest generation's.
         newest: u64,
+    },
+    /// The newest generation is lost, and its copy is not.
+    #[error("{key}: is missing, though {copy} is a copy of it; copy {copy} to it")]
+    Lost {
+        /// The generation's key.
+        key: Path,
+        /// The copy's.
+        copy: Path,
     },
     /// The manifest is not JSON of this shape.
     #[error("{key}: is not a manifest that this program reads (edited by hand?)")]
@@ -261,7 +269,7 @@ impl Classify for ManifestError {
         match self {
             Self::Store(error) => error.exit(),
             Self::Missing { .. } | Self::NoGeneration { .. } | Self::Pruned { .. } => Exit::Configuration,
-            Self::Unreadable { .. } | Self::Format { .. } | Self::Inconsistent { .. } => Exit::Data,
+            Self::Lost { .. } | Self::Unreadable { .. } | Self::Format { .. } | Self::Inconsistent { .. } => Exit::Data,
         }
     }
 }

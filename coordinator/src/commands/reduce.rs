@@ -2,9 +2,10 @@
 
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::generations::{self, Generation};
-use strata_shared::layout::{self, ModelName};
+use strata_shared::layout::{self, ModelName, RunName, run_file};
 use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::run_record::{self, RunRecord};
+use strata_shared::store::Store;
 
 use super::{Context, status};
 use crate::command_line::ReduceFlags;
@@ -20,7 +21,7 @@ const NAMED: usize = 5;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{missing} of {total} vector shards are missing ({keys}); `strata embed` makes them, or `strata shard` takes them from --vectors \
-     with all ids of a shard"
+     with all ids of a shard (after `strata compact`, where it has superseded rows)"
 )]
 struct MissingVectors {
     missing: usize,
@@ -64,12 +65,28 @@ pub(super) async fn finish_run(
     let settings = flags.settings()?;
     let default = || run_record::default_run(&sha256, &vectors_of, &settings);
     let run = flags.run.clone().unwrap_or_else(default);
-    if flags.force || RunRecord::read_if_present(&context.store, &run).await?.is_none() {
+    let record = if flags.force { None } else { RunRecord::read_if_present(&context.store, &run).await? };
+    let answers = |record: &RunRecord| {
+        record.manifest_sha256 == sha256 && record.vectors_of == vectors_of.as_str() && record.parameters == settings
+    };
+    if let Some(record) = record.as_ref().filter(|record| answers(record))
+        && is_whole(&context.store, &run, record).await?
+    {
+        tracing::info!("{run} is finished already: nothing to do");
+        return page::publish(&context.store, &run).await;
+    }
+    if record.is_none() {
         check_vectors(context, &manifest, &vectors_of).await?;
     }
     let work = Work::reduce(&context.url, flags, &run, &vectors_of, &manifest);
     context.launcher.launch(&work, &context.display).await?;
     page::publish(&context.store, &run).await
+}
+
+/// Tells whether a finished run has all that its record names, and nothing of its making is left.
+async fn is_whole(store: &Store, run: &RunName, record: &RunRecord) -> Result<bool, Failure> {
+    let is_tidy = store.head(&layout::in_run(run, run_file::UNFINISHED)).await?.is_none();
+    Ok(is_tidy && record.first_damaged(store, run).await?.is_none())
 }
 
 /// Refuses to reduce while vectors are missing, which a reduce-worker started again would find again.

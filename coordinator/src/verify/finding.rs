@@ -253,7 +253,9 @@ impl Finding {
                 let force = if *force { " --force" } else { "" };
                 Some(match question.as_ref().map(Question::flags) {
                     Some(flags) => format!("`strata reduce --run {run}{flags}{force}` makes it"),
-                    None => format!("`strata reduce --run {run}{force}` with the flags that it had makes it"),
+                    None => format!(
+                        "`strata reduce --run {run}{force}` with the flags and the --generation that it had makes it"
+                    ),
                 })
             }
             Remedy::Prune => Some("`strata prune` removes it".into()),

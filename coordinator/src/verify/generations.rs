@@ -185,6 +185,12 @@ async fn compare_copies(desk: &mut Desk<'_>, corpus: &mut Corpus, records: &Reco
         return Ok(());
     }
     let of = from.to_string();
+    let is_earlier = |known: &Known| found.as_ref() == Some(&known.bytes);
+    if corpus.generations.values().any(is_earlier) {
+        // A command was killed before it had made the copies; whatever comes next makes them.
+        desk.find(Finding::note(key, Problem::NotACopy { of: of.clone() }, Remedy::Copy { from: of }));
+        return Ok(());
+    }
     let problem = if found.is_none() { Problem::Missing } else { Problem::NotACopy { of: of.clone() } };
     desk.find(Finding::damage(key, problem, Remedy::Copy { from: of }));
     Ok(())
