@@ -21,7 +21,7 @@ const NAMED: usize = 5;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{missing} of {total} vector shards are missing ({keys}); `strata embed` makes them, or `strata shard` takes them from --vectors \
-     with all ids of a shard (after `strata compact`, where it has superseded rows)"
+     with all ids of a shard"
 )]
 struct MissingVectors {
     missing: usize,

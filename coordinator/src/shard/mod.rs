@@ -104,26 +104,16 @@ pub struct Outcome {
 /// what it was.
 pub async fn run(request: Request, store: &Store) -> Result<Outcome, ShardError> {
     let sources = Sources::find(&request).await?;
-    match shard(&sources, store, &request.terms).await {
-        // Another command was first: what it made is what there is to update now.
-        Err(ShardError::Overtaken { .. }) if sources.check_again().is_ok() => {
-            shard(&sources, store, &request.terms).await
-        }
-        done => done,
-    }
-}
-
-async fn shard(sources: &Sources, store: &Store, terms: &Terms) -> Result<Outcome, ShardError> {
     let Some(newest) = generations::newest_if_present(store).await? else {
-        return begin(sources, store, None).await;
+        return begin(&sources, store, None).await;
     };
-    earlier::refuse_other_settings(store, &newest.manifest, sources)?;
-    if earlier::is_same_snapshot(&newest.manifest, sources, terms).await? {
-        return again(sources, store, newest).await;
+    earlier::refuse_other_settings(store, &newest.manifest, &sources)?;
+    if earlier::is_same_snapshot(&newest.manifest, &sources, &request.terms).await? {
+        return again(&sources, store, newest).await;
     }
     match earlier::first_lost(store, &newest.manifest).await? {
         Some(key) => Err(ShardError::Lost { store: store.url().to_owned(), key }),
-        None => update::run(sources, store, newest, terms).await,
+        None => update::run(&sources, store, newest, &request.terms).await,
     }
 }
 

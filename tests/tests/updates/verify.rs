@@ -309,7 +309,7 @@ fn damage_to_vectors_is_told_and_mended() {
     runtime().block_on(harm(&store, &first, Harm::Delete));
     let verdict = look(&store);
     assert_eq!((verdict.num_damaged(), verdict.findings.len()), (0, 1));
-    assert!(verdict.findings[0].sentence().contains("1 of 4 shards have no vectors yet; `strata embed`"));
+    assert!(verdict.findings[0].sentence().contains("1 of 4 shards have no vectors yet; the command that brought it"));
 }
 
 #[test]

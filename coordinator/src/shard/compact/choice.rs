@@ -1,8 +1,7 @@
 //! A generation's shards and what there is of their vectors → which of them are folded together. Pure, but for the look.
 //!
 //! Invariant: shards are folded only among those that have vectors by the same models, of the same dimensions: none is lost, and
-//! none has to be made again. What has no vectors yet is left for whoever brings or makes them, unless it has superseded rows, for which
-//! nobody has any. A second look at what came of
+//! none has to be made again. What has no vectors yet is left for whoever brings or makes them. A second look at what came of
 //! the first finds nothing to fold.
 
 use std::collections::BTreeMap;
@@ -80,8 +79,9 @@ async fn look(
     shard: &ShardEntry,
     rows_per_shard: u64,
 ) -> Result<Option<Candidate>, ShardError> {
+    let is_worn = shard.superseded * WORN >= shard.rows && shard.superseded > 0;
     let has_few_rows = shard.live_rows() * SMALL < rows_per_shard;
-    if shard.superseded == 0 && !has_few_rows {
+    if !is_worn && !has_few_rows {
         return Ok(None);
     }
     let (mut found, mut text_bytes, mut read_bytes) = (Models::new(), 0, shard.bytes);
@@ -97,11 +97,8 @@ async fn look(
             Err(_) => {}
         }
     }
-    // Where superseded rows stand in the way of vectors that are brought along, they go.
-    let is_stuck = shard.superseded > 0 && found.len() < models.len().max(1);
-    let is_worn = shard.superseded * WORN >= shard.rows && shard.superseded > 0 || is_stuck;
     let is_small = has_few_rows && text_bytes * SMALL < SHARD_BYTES as u64;
-    let is_chosen = is_small && !found.is_empty() || is_worn;
+    let is_chosen = (is_small || is_worn) && !found.is_empty();
     let live_rows = shard.live_rows();
     Ok(is_chosen.then_some(Candidate { place, models: found, live_rows, text_bytes, is_small, is_worn, read_bytes }))
 }

@@ -215,7 +215,7 @@ pub(super) async fn without_vectors(
     without.retain(|shard| shard.superseded == 0);
     if without.len() < num_without {
         let shards = num_without - without.len();
-        tracing::warn!(%model, shards, "shards with superseded rows get no vectors that were made elsewhere; `strata compact` leaves those rows behind");
+        tracing::warn!(%model, shards, "shards with superseded rows get no vectors that were made elsewhere");
     }
     Ok(without)
 }
