@@ -8,8 +8,7 @@
 //!
 //! Invariant: a run's folder belongs to one question. Another one under the same name is refused as long as this one is
 //! not finished, and two reduces of the same question that follow the same run write the same bytes, so that it does not matter
-//! who is first. What
-//! was made of other vectors, as shards that were broken and have been mended, is never taken up.
+//! who is first. What was made of other vectors, as shards that were broken and have been mended, is never taken up.
 
 use std::sync::Arc;
 

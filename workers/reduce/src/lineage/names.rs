@@ -13,7 +13,7 @@ use crate::naming::{NAME_SEPARATOR, TopicName};
 ///
 /// Then more of its documents came or left than stayed. While 35,709 abstracts by date grew by a quarter in six steps, 15 of 6,000
 /// topics fell below it in a step.
-const LEAST_STRENGTH: f64 = 0.5;
+const LEAST_STAYED: f64 = 0.5;
 
 /// Gives topics the names that they had, unless they moved: by one step, or so slowly that of the name no part is among the terms
 /// of today.
@@ -33,7 +33,7 @@ pub fn keep(names: &mut [TopicName], identities: &[Identity], former: &[Topic]) 
 
 fn kept<'a>(name: &TopicName, identity: &Identity, former: &'a [Topic]) -> Option<&'a str> {
     let former = former.get(identity.former?)?.name.as_str();
-    let has_stayed = identity.strength? >= LEAST_STRENGTH;
+    let has_stayed = identity.strength? >= LEAST_STAYED;
     let still_says = former.split(NAME_SEPARATOR).any(|part| name.terms.iter().any(|term| term == part));
     (has_stayed && still_says || former == name.name).then_some(former)
 }
