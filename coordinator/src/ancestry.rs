@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::findings::{Change, ChangeKind, listed_only, read_changes, read_lonely, read_topics};
+use strata_shared::generations;
 use strata_shared::labels;
 use strata_shared::layout::{self, RunName, run_file};
+use strata_shared::manifest::ManifestError;
 use strata_shared::run_record::{PredecessorRecord, RunError, RunRecord};
 use strata_shared::store::Store;
 
@@ -20,9 +22,10 @@ const MOST_RUNS: usize = 36;
 
 /// There is no such run behind the one that is looked at.
 #[derive(Debug, thiserror::Error)]
-#[error("--since {since}: found no such run among those that {run} follows ({ancestors}{pruned})")]
+#[error("--since {since}: {found} among those that {run} follows ({ancestors}{pruned})")]
 struct NotFollowed {
     since: String,
+    found: &'static str,
     run: String,
     ancestors: String,
     /// What is no longer there, where the chain ends there.
@@ -78,8 +81,7 @@ async fn past_run(store: &Store, name: &RunName, record: RunRecord) -> Result<Pa
     };
     let mut counts: BTreeMap<ChangeKind, i64> = BTreeMap::new();
     for change in changes {
-        let is_sum = matches!(change.kind, ChangeKind::DocumentsIn | ChangeKind::DocumentsOut);
-        *counts.entry(change.kind).or_default() += if is_sum { change.documents.unwrap_or(0) } else { 1 };
+        *counts.entry(change.kind).or_default() += if change.kind.is_sum() { change.documents.unwrap_or(0) } else { 1 };
     }
     Ok(PastRun { record, finished, counts: Some(counts) })
 }
@@ -120,7 +122,38 @@ pub async fn changes(store: &Store, run: &RunRecord, since: Option<&str>) -> Res
         _ => compare(store, former, run, &steps[since_place + 1..]).await?,
     };
     let same_periods = run.parameters.has_periods_of(&former.parameters);
-    Ok(Some(Changes { since: former.run.clone(), changes, since_place, steps, same_periods }))
+    let corrected = corrected(store, former.generation, run.generation).await?;
+    Ok(Some(Changes { since: former.run.clone(), changes, corrected, since_place, steps, same_periods }))
+}
+
+/// Returns the newest run that `run` follows and that somebody was told of, where runs in between were not told.
+///
+/// # Errors
+/// The store's own, or a record that cannot be read.
+pub async fn last_told(store: &Store, run: &RunRecord) -> Result<Option<String>, Failure> {
+    for (place, record) in ancestors(store, run, MOST_RUNS).await?.into_iter().enumerate() {
+        let told = layout::in_run(&RunName::new(&record.run)?, run_file::NOTIFIED);
+        if store.head(&told).await?.is_some() {
+            return Ok((place > 0).then_some(record.run));
+        }
+    }
+    Ok(None)
+}
+
+/// Adds up the documents that updates changed after generation `former` up to `now`; `None` where one of those is not there.
+async fn corrected(store: &Store, former: u64, now: u64) -> Result<Option<u64>, Failure> {
+    let mut sum = 0;
+    for number in former + 1..=now {
+        match generations::read(store, number).await {
+            // A compaction says again what the generation before it says.
+            Ok(read) if read.manifest.compaction.is_some() => {}
+            Ok(read) => sum += read.manifest.update.map_or(0, |update| update.changed),
+            Err(ManifestError::Store(error)) => return Err(error.into()),
+            // It was pruned, or lost.
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(sum))
 }
 
 /// Tells whether the run before is no longer there, or not whole.
@@ -136,11 +169,13 @@ async fn is_lost(store: &Store, ancestors: &[RunRecord]) -> Result<bool, Failure
 /// Reads what a run says itself of what changed since the one before.
 async fn own_changes(store: &Store, run: &RunRecord, predecessor: &PredecessorRecord) -> Result<Changes, Failure> {
     let own = step(store, run).await?;
+    let corrected = corrected(store, predecessor.generation, run.generation).await?;
     let PredecessorRecord { run: since, generation, .. } = predecessor.clone();
     let before =
         Step { run: since.clone(), generation, rows: 0, topics: Vec::new(), changes: Vec::new(), is_fresh: false };
     // Its own table tells of statuses only where they can be compared.
-    Ok(Changes { since, changes: own.changes.clone(), since_place: 0, steps: vec![before, own], same_periods: true })
+    let (changes, steps) = (own.changes.clone(), vec![before, own]);
+    Ok(Changes { since, changes, corrected, since_place: 0, steps, same_periods: true })
 }
 
 /// Reads the runs that lead to `run`, the oldest first; those before the one at `place` as far as they are whole.
@@ -181,7 +216,7 @@ async fn ancestors(store: &Store, run: &RunRecord, most: usize) -> Result<Vec<Ru
 /// Finds the run that `since` means among the runs that one follows.
 async fn find(store: &Store, run: &RunRecord, ancestors: &[RunRecord], since: &str) -> Result<usize, Failure> {
     let mut found = ancestors.iter().position(|record| record.run == since);
-    if let (None, Ok(day)) = (found, NaiveDate::parse_from_str(since, "%Y-%m-%d")) {
+    if let (None, Some(day)) = (found, day(since)) {
         for (place, record) in ancestors.iter().enumerate() {
             if finished(store, &RunName::new(&record.run)?).await?.date_naive() <= day {
                 found = Some(place);
@@ -190,6 +225,10 @@ async fn find(store: &Store, run: &RunRecord, ancestors: &[RunRecord], since: &s
         }
     }
     Ok(found.ok_or_else(|| not_followed(since, run, ancestors))?)
+}
+
+fn day(since: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(since, "%Y-%m-%d").ok()
 }
 
 fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFollowed {
@@ -203,7 +242,12 @@ fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFol
     });
     let names = ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", ");
     let ancestors = if run.predecessor.is_none() { "it follows none".to_owned() } else { names };
-    NotFollowed { since: since.into(), run: run.run.clone(), ancestors, pruned: gone.unwrap_or_default() }
+    let found = match (day(since), RunName::new(since)) {
+        (Some(_), _) => "found no run that was finished by that day",
+        (None, Ok(_)) => "found no such run, and expected its name or a day, 2026-01-31,",
+        (None, Err(_)) => "is no run's name and no day; expected one of the runs, or a day, 2026-01-31,",
+    };
+    NotFollowed { since: since.into(), found, run: run.run.clone(), ancestors, pruned: gone.unwrap_or_default() }
 }
 
 async fn step(store: &Store, record: &RunRecord) -> Result<Step, Failure> {

@@ -1,7 +1,7 @@
 //! A finished run → the command or URL that wants to know what it changed.
 //!
 //! Invariant: a run is told at least once, and hardly ever twice: what was told is put into the run's folder once it was taken,
-//! and a command that finds a finished run without that tells it. A URL may have a token in it: it is shown by its host alone.
+//! and a command that finds a finished run without that tells it, or what comes after it tells both. A URL may have a token in it: it is shown by its host alone.
 
 use std::os::unix::process::CommandExt;
 use std::process::{ExitStatus, Stdio};
@@ -21,7 +21,8 @@ use strata_shared::store::Store;
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use crate::{ancestry, report};
+use crate::ancestry;
+use crate::report::{self, Changes};
 
 /// How long a command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
@@ -160,9 +161,15 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
     if store.head(&told).await?.is_some() {
         return Ok(());
     }
-    let notification = compose(store, record).await?;
+    let changes = untold(store, record).await?;
+    let notification = compose(store, record, changes.as_ref())?;
     match hook {
         Hook::Nobody => return Ok(()),
+        // A compaction is no news.
+        _ if changes.is_some_and(|changes| changes.is_nothing()) => {
+            tracing::info!(run = %record.run, "found what the run before found: nobody is notified");
+            return Ok(store.put(&told, notification).await?);
+        }
         Hook::Command(command) => pipe(hook, command, &notification).await?,
         Hook::Url(url) => post(hook, url, &notification).await?,
     }
@@ -170,17 +177,31 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
     Ok(store.put(&told, notification).await?)
 }
 
-async fn compose(store: &Store, record: &RunRecord) -> Result<Vec<u8>, Failure> {
+/// Compares a run with the last one that was told of: a month that nobody took is told with the next.
+///
+/// Where there was none, or it can no longer be compared with, that is the one before.
+async fn untold(store: &Store, record: &RunRecord) -> Result<Option<Changes>, Failure> {
+    if let Some(since) = ancestry::last_told(store, record).await? {
+        match ancestry::changes(store, record, Some(&since)).await {
+            Err(error) if error.exit() == Exit::Data => {
+                tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}");
+            }
+            changes => return changes,
+        }
+    }
+    ancestry::changes(store, record, None).await
+}
+
+fn compose(store: &Store, record: &RunRecord, changes: Option<&Changes>) -> Result<Vec<u8>, Failure> {
     let data = |error| Failure::new(Exit::Data, error);
-    let changes = ancestry::changes(store, record, None).await?;
     let page = format!("{}/runs/{}/{}", store.url(), record.run, run_file::REPORT);
     let notification = Notification {
         store: store.url(),
         run: &record.run,
         generation: record.generation,
-        text: format!("{}\n{page}", report::summary(record, changes.as_ref())),
+        text: format!("{}\n{page}", report::summary(record, changes)),
         page,
-        changes: match &changes {
+        changes: match changes {
             Some(changes) => Some(without_topics(&report::changes_json(changes).map_err(data)?).map_err(data)?),
             None => None,
         },

@@ -1,5 +1,6 @@
 //! `strata compact`: small and worn shards → fewer, with the vectors that they have.
 
+use indicatif::HumanBytes;
 use strata_shared::exit::{Exit, Failure};
 
 use super::exclusive::exclusively;
@@ -41,7 +42,7 @@ fn describe(compaction: &Compaction) -> String {
     }
     format!(
         "generation {generation}: {shards_before} shards become {shards}; {folded} are folded, {rows} documents move with \
-         their vectors, {dropped} superseded rows stay behind; {} MB are read",
-        bytes.div_ceil(1_000_000)
+         their vectors, {dropped} superseded rows stay behind; {} are read",
+        HumanBytes(*bytes)
     )
 }

@@ -378,7 +378,7 @@ pub(super) fn changes() -> Changes {
         step("run-b", &former.topics, Vec::new()),
         step(&now.record.run, &now.topics, changes.clone()),
     ];
-    Changes { since: "run-b".into(), changes, since_place: 1, steps, same_periods: true }
+    Changes { since: "run-b".into(), changes, corrected: Some(7), since_place: 1, steps, same_periods: true }
 }
 
 fn event(kind: ChangeKind, topic_id: i64, name: &str) -> Change {

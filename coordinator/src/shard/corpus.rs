@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use object_store::path::Path;
 use strata_shared::generations;
 use strata_shared::layout::{self, ModelName};
 use strata_shared::manifest::{Manifest, ManifestError, ShardEntry};
@@ -183,13 +184,41 @@ pub(super) async fn give_up(before: &Manifest, store: &Store) -> Result<(), Shar
 /// The store's.
 pub(super) async fn remove_shards(first: usize, store: &Store) -> Result<(), ShardError> {
     for folder in [layout::raw(), layout::vectors()] {
-        for object in store.list(&folder).await? {
-            if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
-                store.delete(&object.location).await?;
-            }
+        remove_numbers(first, &folder, store).await?;
+    }
+    Ok(())
+}
+
+/// Removes the shards in `folder` whose number is `first` or higher.
+async fn remove_numbers(first: usize, folder: &Path, store: &Store) -> Result<(), ShardError> {
+    for object in store.list(folder).await? {
+        if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
+            store.delete(&object.location).await?;
         }
     }
     Ok(())
+}
+
+/// Writes the vectors of `sources`, if there are any, for the shards of `manifest`, whose generation is still to be created.
+///
+/// Were it created first, and the command ended in between, a later snapshot could supersede rows of a shard that has no vectors
+/// yet, and no file has vectors of what those rows were. Vectors of an earlier attempt, which may be others, give way.
+///
+/// # Errors
+/// Those of [`complete_vectors`] and of [`NamedVectors::write`].
+pub(super) async fn bring_vectors(
+    sources: &Sources,
+    store: &Store,
+    manifest: &Manifest,
+    written: Bits,
+    target: Target<'_>,
+) -> Result<(), ShardError> {
+    let Some(vectors) = complete_vectors(sources, store, manifest, Some(written)).await? else { return Ok(()) };
+    if target.listed_by.is_none() {
+        target.expect_open(store).await?;
+        remove_numbers(target.first_shard, &layout::vectors(), store).await?;
+    }
+    vectors.write(store, target).await.map(drop)
 }
 
 /// Adds the vectors of `sources` to a corpus that is there, made of the same snapshot; tells whether any were missing.
@@ -200,7 +229,7 @@ pub(super) async fn remove_shards(first: usize, store: &Store) -> Result<(), Sha
 /// Those of [`complete_vectors`] and of [`NamedVectors::write`].
 pub(super) async fn add_vectors(sources: &Sources, store: &Store, manifest: &Manifest) -> Result<bool, ShardError> {
     match complete_vectors(sources, store, manifest, None).await {
-        Ok(Some(vectors)) => vectors.write(store).await,
+        Ok(Some(vectors)) => vectors.write(store, Target::of(manifest)).await,
         Ok(None) => Ok(false),
         // Vectors by row cannot be compared without the lines and what those were compared with; where all are there, nothing is to
         // be done.
@@ -245,9 +274,9 @@ impl NamedVectors {
     /// Writes the vector shards that are missing; tells whether there were any.
     ///
     /// # Errors
-    /// [`ShardError::OtherVectors`], [`ShardError::Disturbed`] and the store's.
-    pub(super) async fn write(&self, store: &Store) -> Result<bool, ShardError> {
-        VectorShards { store, model: &self.model, shards: &self.shards }.write(&self.vectors).await
+    /// [`ShardError::OtherVectors`], [`ShardError::Disturbed`], [`ShardError::Overtaken`] and the store's.
+    pub(super) async fn write(&self, store: &Store, target: Target<'_>) -> Result<bool, ShardError> {
+        VectorShards { store, model: &self.model, shards: &self.shards }.write(&self.vectors, target).await
     }
 }
 

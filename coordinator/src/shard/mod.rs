@@ -141,13 +141,10 @@ async fn begin(sources: &Sources, store: &Store, listed_by: Option<&Manifest>) -
     let (tally, written) = (assembled.tally.clone(), std::mem::take(&mut assembled.written));
     let counts = (tally.rejected, tally.undated);
     let manifest = Manifest::first(shards, assembled.inputs, counts, sources.settings.clone());
-    let vectors = corpus::complete_vectors(sources, store, &manifest, Some(written)).await?;
+    corpus::bring_vectors(sources, store, &manifest, written, target).await?;
     target.expect_open(store).await?;
     corpus::finish(assembled.rejected, &manifest, store).await?;
     let manifest = settle::create(store, manifest).await?;
-    if let Some(vectors) = vectors {
-        vectors.write(store).await?;
-    }
     Ok(Outcome { manifest, already_done: false, tally: Some(tally), change: None })
 }
 

@@ -20,10 +20,13 @@ const COMPRESSIONS: [&str; 2] = ["gz", "zst"];
 /// and standard input are taken as they are.
 ///
 /// # Errors
-/// [`ShardError::NoSnapshot`] where there is none, or the store's own.
+/// [`ShardError::Absent`] for a folder that is not there, [`ShardError::NoSnapshot`] where none is in it, or the store's own.
 pub async fn newest_in(folder: &str) -> Result<String, ShardError> {
     if folder == "-" || std::path::Path::new(folder).is_file() {
         return Ok(folder.to_owned());
+    }
+    if !folder.contains("://") && !std::path::Path::new(folder).exists() {
+        return Err(ShardError::Absent { input: folder.to_owned() });
     }
     let store = Store::open(folder)?;
     let listed = store.list(&Key::default()).await?;

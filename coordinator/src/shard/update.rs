@@ -81,13 +81,13 @@ pub(super) async fn run(
         let sifted = make(sources, store, &base, terms.complete, target).await?;
         sifted.change.check(terms)?;
         target.expect_open(store).await?;
-        Ok(sifted)
+        Ok((sifted, target))
     };
     match made.await {
-        Ok(sifted) if sifted.change.is_nothing() => nothing(sources, store, newest, sifted).await,
-        Ok(sifted) => {
+        Ok((sifted, _)) if sifted.change.is_nothing() => nothing(sources, store, newest, sifted).await,
+        Ok((sifted, target)) => {
             generations::keep_first(store, &newest).await?;
-            conclude(sources, store, base, sifted).await
+            conclude(sources, store, (base, target), sifted).await
         }
         Err(error) => {
             // Nobody would read them, and the first error is the one to tell.
@@ -121,7 +121,7 @@ pub(super) async fn remake(
     let base = Base::read(store, before.manifest).await?;
     let target = Target { generation: manifest.generation, first_shard: update.first_shard, listed_by: Some(manifest) };
     let sifted = make(sources, store, &base, update.complete, target).await?;
-    conclude(sources, store, base, sifted).await
+    conclude(sources, store, (base, target), sifted).await
 }
 
 /// A snapshot held against a generation, its documents in shards that nothing names yet.
@@ -240,19 +240,21 @@ fn listed(before: &Manifest, superseded: &Superseded, new: &[ShardEntry]) -> Vec
     counted.filter(|shard| shard.live_rows() > 0).chain(new.iter().cloned()).collect()
 }
 
-/// Writes all that the next generation names, then creates it, then writes the vectors that came along.
-async fn conclude(sources: &Sources, store: &Store, base: Base, mut sifted: Sifted) -> Result<Outcome, ShardError> {
+/// Writes the vectors that came along, and all that the next generation names, then creates it.
+async fn conclude(
+    sources: &Sources,
+    store: &Store,
+    (base, target): (Base, Target<'_>),
+    mut sifted: Sifted,
+) -> Result<Outcome, ShardError> {
     let (manifest, superseded) = sifted.describe(sources, base)?;
     let (written, tally) = (std::mem::take(&mut sifted.assembled.written), sifted.assembled.tally.clone());
-    let vectors = corpus::complete_vectors(sources, store, &manifest, Some(written)).await?;
+    corpus::bring_vectors(sources, store, &manifest, written, target).await?;
     if let Some((entry, bytes)) = manifest.superseded.as_ref().zip(superseded) {
         store.put(&entry.key.as_str().into(), bytes).await?;
     }
     corpus::finish(sifted.assembled.rejected, &manifest, store).await?;
     let manifest = settle::create(store, manifest).await?;
-    if let Some(vectors) = vectors {
-        vectors.write(store).await?;
-    }
     Ok(Outcome { manifest, already_done: false, tally: Some(tally), change: Some(sifted.change) })
 }
 

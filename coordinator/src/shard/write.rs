@@ -148,7 +148,12 @@ pub(super) struct Target<'a> {
     pub(super) listed_by: Option<&'a Manifest>,
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// The shards of a generation that is there.
+    pub(super) const fn of(manifest: &'a Manifest) -> Self {
+        Self { generation: manifest.generation, first_shard: 0, listed_by: Some(manifest) }
+    }
+
     fn allows(&self, made: &ShardEntry) -> bool {
         let is_listed = |shard: &ShardEntry| (&shard.key, &shard.sha256) == (&made.key, &made.sha256);
         self.listed_by.is_none_or(|manifest| manifest.shards.iter().any(is_listed))

@@ -160,6 +160,8 @@ pub enum Remedy {
     },
     /// The model makes it again, or whoever brought it along.
     Embed,
+    /// Only a copy of the store has it: nothing makes vectors of an earlier generation.
+    RestoreVectors,
     /// The reduce makes it again.
     Reduce {
         /// The run.
@@ -244,6 +246,9 @@ impl Finding {
             Remedy::RestoreGeneration { generation } => {
                 let key = layout::generation(*generation);
                 Some(format!("restore {key} from a copy of the store, else remove the run's folder"))
+            }
+            Remedy::RestoreVectors => {
+                Some("restore it from a copy of the store, else the runs over it cannot be made again".into())
             }
             Remedy::Embed => {
                 let first = if matches!(self.problem, Problem::NoVectors { .. }) { "" } else { first };

@@ -72,7 +72,7 @@ pub async fn run(store: &Store, depth: Depth) -> Result<Verdict, Failure> {
     let corpus = generations::inspect(&mut desk, &records).await?;
     desk.expect(leftovers::bytes(&inventory, &corpus, &records));
     let shards = raw::inspect(&mut desk, &corpus).await?;
-    let num_vectors = vectors::inspect(&mut desk, &corpus, &shards).await?;
+    let num_vectors = vectors::inspect(&mut desk, &corpus, &shards, &records).await?;
     runs::inspect(&mut desk, &corpus, &shards, &records).await?;
     leftovers::inspect(&mut desk, &corpus, &records);
     let looked_at = LookedAt {

@@ -1,7 +1,8 @@
 //! Vector shards: each is of its model and its raw shard, has the raw shard's documents in its order, and a finite unit vector
-//! for each. What is not there is not damaged: it was not embedded yet, or was removed.
+//! for each. What is not there is lost where a finished run was made of it and other vectors by its model are there; else it was
+//! not embedded yet, or all of the model's were removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -18,6 +19,7 @@ use super::desk::{self, Depth, Desk, SHARDS_AT_ONCE};
 use super::finding::{Finding, Problem, Remedy};
 use super::generations::Corpus;
 use super::raw::{Content, Contents};
+use super::runs::Records;
 
 /// A vector shard and what it was made of.
 struct Task {
@@ -31,8 +33,13 @@ struct Task {
 ///
 /// # Errors
 /// The store's own.
-pub(super) async fn inspect(desk: &mut Desk<'_>, corpus: &Corpus, contents: &Contents) -> Result<usize, Failure> {
-    note_missing(desk, corpus);
+pub(super) async fn inspect(
+    desk: &mut Desk<'_>,
+    corpus: &Corpus,
+    contents: &Contents,
+    records: &Records,
+) -> Result<usize, Failure> {
+    find_missing(desk, corpus, records);
     let tasks = tasks(desk, corpus, contents);
     let num_shards = tasks.len();
     if desk.depth == Depth::Sizes {
@@ -51,10 +58,13 @@ pub(super) async fn inspect(desk: &mut Desk<'_>, corpus: &Corpus, contents: &Con
         desk.count(&key, desk.inventory.bytes(&key).unwrap_or(0));
         match found? {
             Ok(dim) => dims.entry(model).or_default().entry(dim).or_default().push(key),
-            Err(problem) => desk.find(Finding::damage(key, problem, Remedy::Embed)),
+            Err(problem) => {
+                let remedy = remedy(corpus, &key);
+                desk.find(Finding::damage(key, problem, remedy));
+            }
         }
     }
-    dims.into_values().for_each(|dims| compare_dims(desk, &dims));
+    dims.into_values().for_each(|dims| compare_dims(desk, corpus, &dims));
     Ok(num_shards)
 }
 
@@ -70,21 +80,41 @@ fn tasks(desk: &Desk<'_>, corpus: &Corpus, contents: &Contents) -> Vec<Task> {
     tasks.collect()
 }
 
-/// Says of each model how many shards of the newest generation have no vectors by it.
-fn note_missing(desk: &mut Desk<'_>, corpus: &Corpus) {
-    let Some(newest) = corpus.newest() else { return };
+/// Says which vectors of finished runs are lost, and of each model how many other shards of the newest generation have none.
+fn find_missing(desk: &mut Desk<'_>, corpus: &Corpus, records: &Records) {
     let models = desk.inventory.objects.values().filter_map(|listed| match &listed.object {
         Object::VectorShard(model, _) => Some(model.clone()),
         _ => None,
     });
-    for model in models.collect::<std::collections::BTreeSet<_>>() {
-        let shards = &newest.manifest.shards;
-        let is_missing = |shard: &&ShardEntry| !desk.inventory.has(&layout::vector_shard(&model, shard.number()));
-        let (missing, total) = (shards.iter().filter(is_missing).count(), shards.len());
+    for model in models.collect::<BTreeSet<_>>() {
+        let is_missing = |number: &usize| !desk.inventory.has(&layout::vector_shard(&model, *number));
+        let lost: BTreeSet<usize> = used(corpus, records, &model).into_iter().filter(is_missing).collect();
+        let newest = corpus.newest().map_or(&[][..], |newest| &newest.manifest.shards);
+        let others = newest.iter().map(ShardEntry::number).filter(|number| !lost.contains(number));
+        let (missing, total) = (others.filter(is_missing).count(), newest.len());
+        for key in lost.into_iter().map(|number| layout::vector_shard(&model, number)) {
+            let remedy = remedy(corpus, &key);
+            desk.find(Finding::damage(key, Problem::Missing, remedy));
+        }
         if missing > 0 {
             desk.find(Finding::note(layout::vectors_of(&model), Problem::NoVectors { missing, total }, Remedy::Embed));
         }
     }
+}
+
+/// Returns the shards of whose vectors by `model` finished runs were made.
+fn used(corpus: &Corpus, records: &Records, model: &ModelName) -> BTreeSet<usize> {
+    let of_model = records.finished.values().filter(|record| record.vectors_of == model.as_str());
+    let generations: BTreeSet<u64> = of_model.map(|record| record.generation).collect();
+    let seen = generations.iter().filter_map(|generation| corpus.generations.get(generation));
+    seen.flat_map(|known| known.manifest.shards.iter().map(ShardEntry::number)).collect()
+}
+
+/// Returns what mends a vector shard: whatever makes vectors makes those of the newest generation.
+fn remedy(corpus: &Corpus, key: &Path) -> Remedy {
+    let newest = corpus.newest().into_iter().flat_map(|newest| &newest.manifest.shards);
+    let is_of_newest = newest.map(ShardEntry::number).any(|number| layout::shard_number(key) == Some(number));
+    if is_of_newest { Remedy::Embed } else { Remedy::RestoreVectors }
 }
 
 /// Reads a vector shard, and returns the dimensions of its vectors.
@@ -113,12 +143,13 @@ async fn compare(store: &Store, task: &Task) -> Result<Result<usize, Problem>, T
 }
 
 /// Finds the shards of a model whose vectors have other dimensions than most of its shards'.
-fn compare_dims(desk: &mut Desk<'_>, dims: &BTreeMap<usize, Vec<Path>>) {
+fn compare_dims(desk: &mut Desk<'_>, corpus: &Corpus, dims: &BTreeMap<usize, Vec<Path>>) {
     let most = dims.iter().max_by_key(|(dim, keys)| (keys.len(), std::cmp::Reverse(**dim)));
     let Some((&expected, _)) = most else { return };
     for (&found, keys) in dims.iter().filter(|(dim, _)| **dim != expected) {
         for key in keys {
-            desk.find(Finding::damage(key.clone(), Problem::Dimensions { found, expected }, Remedy::Embed));
+            let problem = Problem::Dimensions { found, expected };
+            desk.find(Finding::damage(key.clone(), problem, remedy(corpus, key)));
         }
     }
 }

@@ -88,6 +88,12 @@ impl ChangeKind {
         }
     }
 
+    /// Tells whether it is a number of documents.
+    #[must_use]
+    pub const fn is_sum(self) -> bool {
+        matches!(self, Self::DocumentsIn | Self::DocumentsOut)
+    }
+
     /// Tells whether it is about a topic's coming or going.
     #[must_use]
     pub const fn is_event(self) -> bool {

@@ -125,7 +125,7 @@ fn a_run_that_follows_another_tells_what_changed_and_is_listed_with_it() {
     folder.reduce("second", "--warm-from first").ended_with(0);
     folder.reduce("third", "--warm-from second").ended_with(0);
     let changes = folder.strata("report --store @store --since first --json").ended_with(0).json();
-    assert_eq!(keys(&changes), ["changes", "run", "runs", "since", "topics"]);
+    assert_eq!(keys(&changes), ["changes", "corrected", "run", "runs", "since", "topics"]);
     assert_eq!((&changes["run"], &changes["since"]), (&Value::from("third"), &Value::from("first")));
     let kinds: Vec<&Value> = changes["changes"].as_array().unwrap().iter().map(|change| &change["kind"]).collect();
     assert_eq!(kinds, ["documents_in", "documents_out"], "the same corpus has no changes");

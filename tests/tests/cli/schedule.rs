@@ -86,3 +86,45 @@ fn a_notification_that_nobody_took_is_given_again_and_the_run_stands() {
     let told: Value = serde_json::from_slice(&std::fs::read(folder.path("told")).unwrap()).unwrap();
     assert_eq!(told["generation"], 1);
 }
+
+#[test]
+fn a_month_that_nobody_took_is_told_with_the_next_and_a_compaction_is_no_news() {
+    let folder = Folder::with_corpus(1);
+    let january = Month::first(150);
+    let february = january.next(25, &[3, 50, 120], &[]);
+    let march = february.next(10, &[], &[7, 90]);
+    let april = march.next(5, &[], &[]);
+    let all = [("january", &january), ("february", &february), ("march", &march), ("april", &april)];
+    let mut before = None;
+    for (name, month) in all {
+        month.write(&folder.path(""), name, before.replace(month)).unwrap();
+    }
+    let tell = format!("cat >> {}", folder.path("told").display());
+    let run = |month: &str, hook: &str, code: i32| {
+        let words = format!("run @{month}.jsonl --vectors @{month}.parquet --model-name hashed --store @store");
+        let flags = "--complete --rows-per-shard 40 --clusters 5 --lonely 10";
+        folder.strata_with(&format!("{words} {flags}"), &[("STRATA_NOTIFY", hook)]).ended_with(code)
+    };
+    run("january", &tell, 0);
+    run("february", "false", 1);
+    run("march", &tell, 0);
+    let both = told(&folder);
+    let (changes, text) = (&both[1]["changes"], both[1]["text"].as_str().unwrap());
+    assert_eq!((both.len(), &changes["since"], &changes["corrected"]), (2, &both[0]["run"], &3.into()));
+    assert!(text.contains("35 documents came, 2 went, 3 corrected"), "{text}");
+
+    let since =
+        |since: &str, code: i32| folder.strata(&format!("report --store @store --since {since}")).ended_with(code);
+    let shown = since(both[0]["run"].as_str().unwrap(), 0).stdout;
+    assert!(shown.contains("35 documents came, 2 went, 3 corrected (183 now)"), "{shown}");
+    let too_early = since("1999-12-31", 2).stderr;
+    assert!(too_early.contains("found no run that was finished by that day among those that"), "{too_early}");
+    assert!(since("soon", 2).stderr.contains("expected its name or a day"));
+
+    run("april", &tell, 0);
+    folder.strata("compact --store @store").ended_with(0);
+    let said = run("april", &tell, 0).stderr;
+    assert!(said.contains("nobody is notified"), "{said}");
+    let told = told(&folder);
+    assert_eq!((told.len(), &told[2]["changes"]["since"]), (3, &told[1]["run"]));
+}

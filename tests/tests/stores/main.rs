@@ -5,4 +5,5 @@
 mod conformance;
 mod directories;
 mod endpoints;
+mod months;
 mod snapshots;

@@ -79,6 +79,29 @@ fn an_update_with_vectors_brought_along_that_dies_at_any_write_ends_in_the_same_
     dies_at_every_write(make_first, &async |store| second.run(store).await.map(drop));
 }
 
+#[test]
+fn vectors_brought_along_are_never_missed_by_the_month_after_one_that_died() {
+    let (first, second) = months();
+    // It changes a document of the second month, whose vectors its own file does not have.
+    let third = second.next(10, &[3, 105], &[]);
+    let [january, march] = [(&first, Vectors::Brought), (&third, Vectors::BroughtSince(&first))]
+        .map(|(month, vectors)| Pipeline::new(month, vectors));
+    let february = Pipeline::new(&second, Vectors::BroughtSince(&first));
+    let update = async |store: &Store| february.shard(store).await.map(drop);
+    for write in 1.. {
+        let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        runtime().block_on(january.shard(&store(&inner))).unwrap();
+        let (done, num_writes) = live(&inner, &update, Some(Death { write, moment: Moment::After }));
+        runtime()
+            .block_on(march.run(&store(&inner)))
+            .unwrap_or_else(|failure| panic!("after write {write}: {failure}"));
+        if done.is_ok() {
+            assert!(num_writes > 5, "{num_writes} writes are too few for an update");
+            break;
+        }
+    }
+}
+
 /// Makes of a first generation what the first format had.
 pub(crate) async fn as_first_format(store: &Store) {
     let found = generations::newest(store).await.unwrap();

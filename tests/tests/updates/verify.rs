@@ -304,12 +304,26 @@ fn damage_to_vectors_is_told_and_mended() {
     check(&scene, &first, swapped, &[(&first, "other_documents")], Mend::Embed);
     let retitled = encode(&as_rows(|rows| rows[4].title.push('!')), dim, unit(dim), &model());
     check(&scene, &first, retitled, &[(&first, "other_documents")], Mend::Embed);
+}
+
+#[test]
+fn vectors_that_runs_were_made_of_are_missed_and_those_to_come_are_not() {
+    let scene = Scene::new();
+    let first = layout::vector_shard(&model(), 0);
+    check(&scene, &first, Harm::Delete, &[(&first, "missing")], Mend::Embed);
 
     let store = scene.copy();
-    runtime().block_on(harm(&store, &first, Harm::Delete));
+    let third = months()[1].next(30, &[], &[0]);
+    runtime().block_on(Pipeline::new(&third, Vectors::Made).shard(&store)).unwrap();
     let verdict = look(&store);
-    assert_eq!((verdict.num_damaged(), verdict.findings.len()), (0, 1));
-    assert!(verdict.findings[0].sentence().contains("1 of 4 shards have no vectors yet; the command that brought it"));
+    assert_eq!((verdict.num_damaged(), verdict.findings.len()), (0, 1), "{}", sentences(&verdict));
+    assert!(verdict.findings[0].sentence().contains("1 of 5 shards have no vectors yet; the command that brought it"));
+
+    // All of a model's are gone when somebody has removed them.
+    for number in 0..4 {
+        runtime().block_on(store.delete(&layout::vector_shard(&model(), number))).unwrap();
+    }
+    assert!(look(&store).findings.is_empty(), "{}", sentences(&look(&store)));
 }
 
 #[test]

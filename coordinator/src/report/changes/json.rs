@@ -1,4 +1,4 @@
-//! Changes → the JSON that `strata report --since --json` prints: `run`, `since`, `changes` with the names of the table's
+//! Changes → the JSON that `strata report --since --json` prints: `run`, `since`, `corrected`, `changes` with the names of the table's
 //! columns, `runs`, and `topics`, each with its history.
 
 use serde::Serialize;
@@ -11,6 +11,8 @@ use super::{Changes, Past};
 struct Printed<'a> {
     run: &'a str,
     since: &'a str,
+    /// How often a document was corrected meanwhile; null where nobody knows.
+    corrected: Option<u64>,
     changes: &'a [Change],
     runs: Vec<Ran<'a>>,
     topics: Vec<History<'a>>,
@@ -52,6 +54,7 @@ pub fn json(changes: &Changes) -> serde_json::Result<String> {
     let printed = Printed {
         run: last.map_or("", |step| step.run.as_str()),
         since: &changes.since,
+        corrected: changes.corrected,
         changes: &changes.changes,
         runs: runs.collect(),
         topics: topics.collect(),
@@ -71,7 +74,7 @@ mod tests {
         let value: Value = serde_json::from_str(&json(&fixture::changes()).unwrap()).unwrap();
         let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["changes", "run", "runs", "since", "topics"]);
+        assert_eq!(keys, ["changes", "corrected", "run", "runs", "since", "topics"]);
         assert_eq!(value["changes"][0]["kind"], "documents_in");
         assert_eq!(value["topics"][0]["runs"].as_array().unwrap().len(), 3);
         assert!(value["topics"][0]["runs"][0].get("recent_share").is_some());

@@ -12,6 +12,7 @@ use serde::Serialize;
 use strata_shared::findings::{Change, ChangeKind, LonelyDocument, Status, Topic};
 use strata_shared::run_record::RunRecord;
 
+use super::figures::{count, counted};
 pub use composition::compose;
 pub use json::json;
 pub use past::history;
@@ -26,6 +27,8 @@ pub struct Changes {
     pub since: String,
     /// What changed since, kind by kind.
     pub changes: Vec<Change>,
+    /// How often updates changed a document meanwhile; `None` where a generation is no longer there.
+    pub corrected: Option<u64>,
     /// Its place among the steps.
     pub since_place: usize,
     /// The runs that lead to this one, the oldest first and this one last.
@@ -78,6 +81,31 @@ impl Changes {
     /// The changes of one of some kinds, in their order.
     pub(super) fn of(&self, kinds: &[ChangeKind]) -> Vec<&Change> {
         self.changes.iter().filter(|change| kinds.contains(&change.kind)).collect()
+    }
+
+    /// Tells whether the run has the very documents of the other one, and found the same.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.corrected == Some(0)
+            && self.changes.iter().all(|change| change.kind.is_sum() && change.documents == Some(0))
+    }
+
+    /// The changes of statuses in the order of their kinds, of a topic that left one list for another the first.
+    pub(super) fn of_statuses(&self) -> Vec<&Change> {
+        let mut met = BTreeSet::new();
+        let all = STATUSES.iter().flat_map(|kind| self.of(&[*kind]));
+        all.filter(|change| met.insert(change.topic_id)).collect()
+    }
+
+    /// Says what came, went and was corrected.
+    pub(super) fn movement(&self) -> String {
+        let number = |kind| self.documents(kind).unsigned_abs();
+        let (came, went) = (number(ChangeKind::DocumentsIn), number(ChangeKind::DocumentsOut));
+        let corrected = match self.corrected {
+            None | Some(0) => String::new(),
+            Some(corrected) => format!(", {} corrected", count(corrected)),
+        };
+        format!("{} came, {} went{corrected}", counted(came, "document"), count(went))
     }
 
     /// The documents that came, or went.

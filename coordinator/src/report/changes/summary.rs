@@ -19,9 +19,7 @@ pub fn summary(record: &RunRecord, changes: Option<&Changes>) -> String {
 }
 
 fn since(changes: &Changes) -> String {
-    let number = |kind| count(changes.documents(kind).unsigned_abs());
-    let (came, went) = (number(ChangeKind::DocumentsIn), number(ChangeKind::DocumentsOut));
-    let mut parts = vec![format!("since {}: {came} documents came, {went} went", changes.since)];
+    let mut parts = vec![format!("since {}: {}", changes.since, changes.movement())];
     for (noun, kinds) in [("topics", EVENTS.as_slice()), ("topics", &STATUSES), ("loners", &LONERS)] {
         let of_kind = |kind: &ChangeKind| Some((changes.of(&[*kind]).len() as u64, *kind)).filter(|(num, _)| *num > 0);
         let told = kinds.iter().filter_map(of_kind).map(|(num, kind)| format!("{} {}", count(num), called(kind)));

@@ -9,7 +9,7 @@ use super::super::figures::{self, NONE, counted};
 use super::super::terminal::{LISTED, View, ink, sparkline, width};
 use super::super::text_table::{Cell, Column, Ink, render, shorten, wrap};
 use super::super::visible;
-use super::{Changes, EVENTS, LONERS, STATUSES, called, statuses};
+use super::{Changes, EVENTS, LONERS, called, statuses};
 
 /// Rows that are shown of each kind of change.
 const LISTED_OF_KIND: usize = 6;
@@ -49,25 +49,21 @@ impl Sheet<'_> {
         if number > 0 { self.paragraph(&format!("… {number} more; --json tells all")) } else { String::new() }
     }
 
-    /// Draws a table of changes of some kinds, of each kind so many that all are seen.
-    fn table_by_kind(&self, columns: &[Column], kinds: &[ChangeKind], row: fn(&Change) -> Vec<Cell>) -> String {
-        let of_kind = |kind: &ChangeKind| self.changes.of(&[*kind]);
-        let shown = kinds.iter().flat_map(|kind| of_kind(kind).into_iter().take(LISTED_OF_KIND));
-        let rows: Vec<Vec<Cell>> = shown.map(row).collect();
-        let all: usize = kinds.iter().map(|kind| of_kind(kind).len()).sum();
-        render(columns, &rows, self.width, self.colour) + &self.more(all - rows.len())
+    /// Draws a table of changes in the order of their kinds, of each kind so many that all are seen.
+    fn table_by_kind(&self, columns: &[Column], changes: &[&Change], row: fn(&Change) -> Vec<Cell>) -> String {
+        let of_kinds = changes.chunk_by(|change, next| change.kind == next.kind);
+        let shown = of_kinds.flat_map(|of_kind| of_kind.iter().take(LISTED_OF_KIND));
+        let rows: Vec<Vec<Cell>> = shown.map(|change| row(change)).collect();
+        render(columns, &rows, self.width, self.colour) + &self.more(changes.len() - rows.len())
     }
 
     fn documents(&self) -> String {
         let steps = self.changes.steps.len() - 1 - self.changes.since_place;
-        let number = |kind| self.changes.documents(kind).unsigned_abs();
-        let (came, went) = (number(ChangeKind::DocumentsIn), number(ChangeKind::DocumentsOut));
         let last = self.changes.steps.last();
         let now = last.map_or_else(String::new, |step| format!(" ({} now)", figures::count(step.rows)));
         let title = format!("since {} · {}", self.changes.since, counted(steps as u64, "run"));
         let title = Ink::Strong.paint(&shorten(&visible::plain(&title), self.width), self.colour);
-        let text = format!("{} came, {} went{now}", counted(came, "document"), figures::count(went));
-        format!("{title}\n{}", self.paragraph(&text))
+        format!("{title}\n{}", self.paragraph(&format!("{}{now}", self.changes.movement())))
     }
 
     fn events(&self) -> String {
@@ -81,7 +77,7 @@ impl Sheet<'_> {
         ];
         let text = match self.changes.of(&EVENTS).as_slice() {
             [] => self.paragraph("no topic came or went"),
-            _ => self.table_by_kind(&columns, &EVENTS, event_row),
+            events => self.table_by_kind(&columns, events, event_row),
         };
         let caveats: String = self.changes.caveats().iter().map(|caveat| self.paragraph(caveat)).collect();
         self.heading("Topics that came and went") + &text + &caveats
@@ -96,10 +92,10 @@ impl Sheet<'_> {
             Column::left("fade before").spare(1),
             Column::left("fade now"),
         ];
-        let text = match self.changes.of(&STATUSES).as_slice() {
+        let text = match self.changes.of_statuses().as_slice() {
             _ if !self.changes.same_periods => self.paragraph(OTHER_PERIODS),
             [] => self.paragraph("no status changed"),
-            _ => self.table_by_kind(&columns, &STATUSES, status_row),
+            changes => self.table_by_kind(&columns, changes, status_row),
         };
         self.heading("Statuses that changed") + &text + &self.all_renamed()
     }
@@ -137,7 +133,7 @@ impl Sheet<'_> {
         let Some(last) = self.changes.steps.last().filter(|_| self.changes.steps.len() > 1) else {
             return String::new();
         };
-        let changed: Vec<i64> = self.changes.of(&STATUSES).iter().filter_map(|change| change.topic_id).collect();
+        let changed: Vec<i64> = self.changes.of_statuses().iter().filter_map(|change| change.topic_id).collect();
         let mut topics: Vec<_> = last
             .topics
             .iter()

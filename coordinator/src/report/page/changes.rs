@@ -3,7 +3,7 @@
 use strata_shared::findings::{Change, ChangeKind, Topic};
 
 use super::super::changes::{
-    Changes, EVENTS, LONERS, OTHER_PERIODS, STATUSES, called, fade, origin, similarities, statuses, transition,
+    Changes, EVENTS, LONERS, OTHER_PERIODS, called, fade, origin, similarities, statuses, transition,
 };
 use super::super::figures::{self, counted};
 use super::markup::{Figure, Markup, foreign, markup};
@@ -32,12 +32,10 @@ pub(super) fn link(report: &Report) -> Markup {
 }
 
 fn lead(changes: &Changes) -> Markup {
-    let number = |kind| changes.documents(kind).unsigned_abs();
     markup!(
-        "Since {}: {} came, {} went. A topic is known by its number from run to run; its strength is what it shares with what it was: documents in both over documents in either, of those that both runs have.",
+        "Since {}: {}. A topic is known by its number from run to run; its strength is what it shares with what it was: documents in both over documents in either, of those that both runs have.",
         foreign(&changes.since, ID),
-        counted(number(ChangeKind::DocumentsIn), "document"),
-        Figure(figures::count(number(ChangeKind::DocumentsOut)))
+        Figure(changes.movement())
     )
 }
 
@@ -93,7 +91,7 @@ fn statuses_that_changed(changes: &Changes) -> Markup {
         return markup!("<h3>Statuses that changed</h3><p>{}.</p>", OTHER_PERIODS);
     }
     let columns = ["what", "topic", "fade before", "fade now"];
-    table(&changes.of(&STATUSES), ("Statuses that changed", "No status changed."), &columns, |change| {
+    table(&changes.of_statuses(), ("Statuses that changed", "No status changed."), &columns, |change| {
         markup!(
             r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td></tr>"#,
             Figure(transition(change)),

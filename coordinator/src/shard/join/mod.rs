@@ -29,6 +29,7 @@ use strata_shared::vectors::{self, VectorShard};
 use super::bits::Bits;
 use super::error::ShardError;
 use super::seen::{self, IdHash};
+use super::write::Target;
 use placed::PlacedVectors;
 use unit::append_unit;
 
@@ -296,8 +297,8 @@ impl VectorShards<'_> {
     ///
     /// # Errors
     /// [`ShardError::OtherVectors`] where those that are there hold other vectors: nothing is written then.
-    /// [`ShardError::Disturbed`] and the store's.
-    pub(super) async fn write(&self, complete: &CompleteVectors) -> Result<bool, ShardError> {
+    /// [`ShardError::Disturbed`], [`ShardError::Overtaken`] and the store's.
+    pub(super) async fn write(&self, complete: &CompleteVectors, target: Target<'_>) -> Result<bool, ShardError> {
         let missing = self.missing(&complete.placed).await?;
         if missing.is_empty() {
             return Ok(false);
@@ -306,7 +307,7 @@ impl VectorShards<'_> {
         let progress = Progress::start("vectors", "documents", rows.sum());
         // One after the other: side by side they would be twice as fast, and take 300 MiB in 384 dimensions.
         for (index, first) in missing {
-            self.write_shard(index, first, &complete.placed).await?;
+            self.write_shard(index, first, &complete.placed, target).await?;
             progress.advance(self.shards[index].rows);
         }
         Ok(true)
@@ -329,7 +330,13 @@ impl VectorShards<'_> {
         Ok(missing)
     }
 
-    async fn write_shard(&self, index: usize, first: u64, placed: &PlacedVectors) -> Result<(), ShardError> {
+    async fn write_shard(
+        &self,
+        index: usize,
+        first: u64,
+        placed: &PlacedVectors,
+        target: Target<'_>,
+    ) -> Result<(), ShardError> {
         let raw = &self.shards[index];
         let raw_key = Path::from(raw.key.as_str());
         if digest::sha256_hex(&self.store.get(&raw_key).await?) != raw.sha256 {
@@ -339,6 +346,7 @@ impl VectorShards<'_> {
         let vectors = placed.read(first, documents.len())?;
         let (model, sha256) = (self.model.clone(), raw.sha256.clone());
         let encoded = super::blocking(move || Ok(vectors::encode(&documents, &vectors, &model, &sha256)?)).await?;
+        target.expect_open(self.store).await?;
         self.store.put(&self.key(index), encoded).await?;
         Ok(())
     }
