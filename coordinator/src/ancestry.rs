@@ -140,9 +140,13 @@ pub async fn last_told(store: &Store, run: &RunRecord) -> Result<Option<String>,
     Ok(None)
 }
 
-/// Adds up the documents that updates changed after generation `former` up to `now`; `None` where one of those is not there.
+/// Adds up the documents that updates changed after generation `former` up to `now`; `None` where one of those is not there, or the
+/// run that is followed is of a later one.
 async fn corrected(store: &Store, former: u64, now: u64) -> Result<Option<u64>, Failure> {
     let mut sum = 0;
+    if former > now {
+        return Ok(None);
+    }
     for number in former + 1..=now {
         match generations::read(store, number).await {
             // A compaction says again what the generation before it says.
@@ -242,10 +246,9 @@ fn not_followed(since: &str, run: &RunRecord, ancestors: &[RunRecord]) -> NotFol
     });
     let names = ancestors.iter().map(|record| record.run.as_str()).collect::<Vec<_>>().join(", ");
     let ancestors = if run.predecessor.is_none() { "it follows none".to_owned() } else { names };
-    let found = match (day(since), RunName::new(since)) {
-        (Some(_), _) => "found no run that was finished by that day",
-        (None, Ok(_)) => "found no such run, and expected its name or a day, 2026-01-31,",
-        (None, Err(_)) => "is no run's name and no day; expected one of the runs, or a day, 2026-01-31,",
+    let found = match day(since) {
+        Some(_) => "found no run that was finished by that day",
+        None => "is neither a day, such as 2026-01-31, nor a run",
     };
     NotFollowed { since: since.into(), found, run: run.run.clone(), ancestors, pruned: gone.unwrap_or_default() }
 }

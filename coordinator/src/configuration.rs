@@ -248,7 +248,7 @@ fn values(matches: &ArgMatches, file: &Settings) -> BTreeMap<String, Value> {
     // `strata config` takes hardly a setting of its own: it shows what the other commands would see.
     for argument in all_arguments(&command) {
         let name = name_of(argument);
-        if !OCCASIONAL.contains(&name.as_str()) && argument.get_long().is_some() {
+        if !OCCASIONAL.contains(&name.as_str()) {
             values.entry(name.clone()).or_insert_with(|| value(argument, &name, file));
         }
     }

@@ -1,7 +1,8 @@
 //! A finished run → the command or URL that wants to know what it changed.
 //!
 //! Invariant: a run is told at least once, and hardly ever twice: what was told is put into the run's folder once it was taken,
-//! and a command that finds a finished run without that tells it, or what comes after it tells both. A URL may have a token in it: it is shown by its host alone.
+//! and a command that finds a finished run without that tells it. Runs that nobody took are told together with the next. A URL may
+//! have a token in it: it is shown by its host alone.
 
 use std::os::unix::process::CommandExt;
 use std::process::{ExitStatus, Stdio};
@@ -177,16 +178,15 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
     Ok(store.put(&told, notification).await?)
 }
 
-/// Compares a run with the last one that was told of: a month that nobody took is told with the next.
+/// Compares a run with the last one that was told of, so that a month that nobody took is told with the next.
 ///
-/// Where there was none, or it can no longer be compared with, that is the one before.
+/// Where there was none, or it can no longer be compared with, it is compared with the one before.
 async fn untold(store: &Store, record: &RunRecord) -> Result<Option<Changes>, Failure> {
     if let Some(since) = ancestry::last_told(store, record).await? {
         match ancestry::changes(store, record, Some(&since)).await {
-            Err(error) if error.exit() == Exit::Data => {
-                tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}");
-            }
-            changes => return changes,
+            Ok(changes) => return Ok(changes),
+            // A table of a run in between is lost, for all that is known; a store that fails fails below as well.
+            Err(error) => tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}"),
         }
     }
     ancestry::changes(store, record, None).await

@@ -23,6 +23,25 @@ const SUBJECTS: [&str; 5] = [
     "legged gaits over rough terrain",
 ];
 
+/// Four months: 25 more and 3 corrected, then 10 more and 2 withdrawn, then 5 more.
+#[must_use]
+pub fn four() -> [(&'static str, Month); 4] {
+    let january = Month::first(150);
+    let february = january.next(25, &[3, 50, 120], &[]);
+    let march = february.next(10, &[], &[7, 90]);
+    let april = march.next(5, &[], &[]);
+    [("january", january), ("february", february), ("march", march), ("april", april)]
+}
+
+/// Writes months into `folder`, each with the vectors that it adds, and returns where lines and vectors are.
+///
+/// # Errors
+/// They cannot be written.
+pub fn write_all(folder: &Path, months: &[(&str, Month)]) -> std::io::Result<Vec<(PathBuf, PathBuf)>> {
+    let earlier = std::iter::once(None).chain(months.iter().map(|(_, month)| Some(month)));
+    months.iter().zip(earlier).map(|((name, month), earlier)| month.write(folder, name, earlier)).collect()
+}
+
 impl Month {
     /// The first month: so many documents.
     #[must_use]

@@ -264,7 +264,7 @@ impl<'a> Judge<'a> {
 
 /// Tells whether an update writes such an object before its generation is there.
 const fn is_of_update(object: &Object) -> bool {
-    matches!(object, Object::RawShard(_) | Object::Superseded(_) | Object::RejectedOf(_))
+    matches!(object, Object::RawShard(_) | Object::VectorShard(..) | Object::Superseded(_) | Object::RejectedOf(_))
 }
 
 #[cfg(test)]

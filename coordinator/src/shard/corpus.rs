@@ -1,29 +1,26 @@
-//! Sources → what a generation consists of, in the store: raw shards, then refusals; and vectors that come along. The
-//! manifest is left to [`super::settle`].
+//! Sources → what a generation consists of, in the store: raw shards, then refusals. Vectors that come along are left to
+//! [`super::brought`], the manifest to [`super::settle`].
 //!
 //! Invariant: what an earlier attempt left is overwritten or removed before there is a manifest, and every step can be
 //! repeated.
 
 use std::sync::Arc;
 
-use object_store::path::Path;
 use strata_shared::generations;
 use strata_shared::layout::{self, ModelName};
-use strata_shared::manifest::{Manifest, ManifestError, ShardEntry};
+use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::settings::ShardSettings;
 use strata_shared::store::Store;
 use strata_shared::telemetry::Progress;
 use tokio::runtime::Handle;
 
 use super::assemble::Assembled;
-use super::bits::Bits;
 use super::error::ShardError;
 use super::input::Input;
-use super::join::{self, CompleteVectors, Extent, IdRows, Owners, VectorFile, VectorShards};
 use super::known::KnownDocuments;
 use super::spool::Spooled;
 use super::write::{self, ShardSender, Target};
-use super::{Request, ingest, update};
+use super::{Request, ingest};
 
 /// The longest line that can be allowed: columns of text are addressed by 31 bits.
 const MAX_LINE_BYTES: usize = 1 << 30;
@@ -31,8 +28,10 @@ const MAX_LINE_BYTES: usize = 1 << 30;
 /// Where a corpus comes from: all of it found, none of it read.
 #[derive(Debug, Clone)]
 pub(super) struct Sources {
-    inputs: Vec<Input>,
-    vectors: Option<(Input, ModelName)>,
+    /// Whose lines become documents.
+    pub(super) inputs: Vec<Input>,
+    /// What comes along, and under which name it is kept.
+    pub(super) vectors: Option<(Input, ModelName)>,
     /// How lines become documents.
     pub(super) settings: ShardSettings,
 }
@@ -65,11 +64,6 @@ impl Sources {
         }
     }
 
-    /// Tells whether vectors come along.
-    pub(super) const fn has_vectors(&self) -> bool {
-        self.vectors.is_some()
-    }
-
     /// Makes sure that the lines can be read a second time.
     ///
     /// # Errors
@@ -85,7 +79,8 @@ impl Sources {
         Arc::new(Progress::start("shard", "bytes", total))
     }
 
-    fn ingest(
+    /// Reads all lines, and hands documents that `known` has not as they are to `shards`.
+    pub(super) fn ingest(
         &self,
         known: KnownDocuments,
         shards: Option<ShardSender>,
@@ -184,146 +179,11 @@ pub(super) async fn give_up(before: &Manifest, store: &Store) -> Result<(), Shar
 /// The store's.
 pub(super) async fn remove_shards(first: usize, store: &Store) -> Result<(), ShardError> {
     for folder in [layout::raw(), layout::vectors()] {
-        remove_numbers(first, &folder, store).await?;
-    }
-    Ok(())
-}
-
-/// Removes the shards in `folder` whose number is `first` or higher.
-async fn remove_numbers(first: usize, folder: &Path, store: &Store) -> Result<(), ShardError> {
-    for object in store.list(folder).await? {
-        if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
-            store.delete(&object.location).await?;
+        for object in store.list(&folder).await? {
+            if layout::shard_number(&object.location).is_some_and(|number| number >= first) {
+                store.delete(&object.location).await?;
+            }
         }
     }
     Ok(())
-}
-
-/// Writes the vectors of `sources`, if there are any, for the shards of `manifest`, whose generation is still to be created.
-///
-/// Were it created first, and the command ended in between, a later snapshot could supersede rows of a shard that has no vectors
-/// yet, and no file has vectors of what those rows were. Vectors of an earlier attempt, which may be others, give way.
-///
-/// # Errors
-/// Those of [`complete_vectors`] and of [`NamedVectors::write`].
-pub(super) async fn bring_vectors(
-    sources: &Sources,
-    store: &Store,
-    manifest: &Manifest,
-    written: Bits,
-    target: Target<'_>,
-) -> Result<(), ShardError> {
-    let Some(vectors) = complete_vectors(sources, store, manifest, Some(written)).await? else { return Ok(()) };
-    if target.listed_by.is_none() {
-        target.expect_open(store).await?;
-        remove_numbers(target.first_shard, &layout::vectors(), store).await?;
-    }
-    vectors.write(store, target).await.map(drop)
-}
-
-/// Adds the vectors of `sources` to a corpus that is there, made of the same snapshot; tells whether any were missing.
-///
-/// The file is read even where none are: under the same name it may hold others.
-///
-/// # Errors
-/// Those of [`complete_vectors`] and of [`NamedVectors::write`].
-pub(super) async fn add_vectors(sources: &Sources, store: &Store, manifest: &Manifest) -> Result<bool, ShardError> {
-    match complete_vectors(sources, store, manifest, None).await {
-        Ok(Some(vectors)) => vectors.write(store, Target::of(manifest)).await,
-        Ok(None) => Ok(false),
-        // Vectors by row cannot be compared without the lines and what those were compared with; where all are there, nothing is to
-        // be done.
-        Err(ShardError::StdinTwice | ShardError::Manifest(ManifestError::Pruned { .. }))
-            if are_present(sources, store, manifest).await? =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-async fn are_present(sources: &Sources, store: &Store, manifest: &Manifest) -> Result<bool, ShardError> {
-    let Some((_, model)) = &sources.vectors else { return Ok(true) };
-    let shards: Vec<ShardEntry> = manifest.own_shards().cloned().collect();
-    VectorShards { store, model, shards: &shards }.are_present().await
-}
-
-/// Makes sure that no vectors by row are needed where the documents of their lines are in other shards by now.
-async fn expect_folded<T>(
-    store: &Store,
-    manifest: &Manifest,
-    model: &ModelName,
-    file: &str,
-) -> Result<Option<T>, ShardError> {
-    if (VectorShards { store, model, shards: &manifest.shards }).are_present().await? {
-        return Ok(None);
-    }
-    let reason =
-        "belong to lines whose documents were folded into other shards since; expected a Parquet file with ids";
-    Err(ShardError::Vectors { file: file.to_owned(), reason: reason.into() })
-}
-
-/// Vectors for every document of some shards, under their name, on scratch disk.
-pub(super) struct NamedVectors {
-    vectors: CompleteVectors,
-    model: ModelName,
-    shards: Vec<ShardEntry>,
-}
-
-impl NamedVectors {
-    /// Writes the vector shards that are missing; tells whether there were any.
-    ///
-    /// # Errors
-    /// [`ShardError::OtherVectors`], [`ShardError::Disturbed`], [`ShardError::Overtaken`] and the store's.
-    pub(super) async fn write(&self, store: &Store, target: Target<'_>) -> Result<bool, ShardError> {
-        VectorShards { store, model: &self.model, shards: &self.shards }.write(&self.vectors, target).await
-    }
-}
-
-/// Reads the vectors of `sources`, if there are any, into the order of the documents in the shards of `manifest` that were
-/// made of its snapshot; and, where they come with ids, of those that lack their vectors otherwise, as far as it has them.
-///
-/// `written` says which lines became documents of those shards; where it is not known and matters, the inputs are read again.
-///
-/// # Errors
-/// [`ShardError::Vectors`] for vectors that do not fit the documents, and those of reading.
-pub(super) async fn complete_vectors(
-    sources: &Sources,
-    store: &Store,
-    manifest: &Manifest,
-    written: Option<Bits>,
-) -> Result<Option<NamedVectors>, ShardError> {
-    let Some((input, model)) = sources.vectors.clone() else { return Ok(None) };
-    let mut shards: Vec<ShardEntry> = manifest.own_shards().cloned().collect();
-    let required = shards.iter().map(|shard| shard.rows).sum();
-    let (opened, settings, runtime) = (input.clone(), sources.settings.clone(), Handle::current());
-    let file = super::blocking(move || VectorFile::open(&opened, &settings.id_field, &runtime)).await?;
-    let owners = if !sources.inputs.is_empty() && !file.is_npy() {
-        shards.extend(join::without_vectors(store, &model, manifest).await?);
-        Owners::Ids(IdRows::read(store, &shards).await?)
-    } else if let Some(written) = written {
-        Owners::Lines(written)
-    } else if manifest.compaction.is_some() {
-        return expect_folded(store, manifest, &model, input.given()).await;
-    } else {
-        sources.check_again()?;
-        let known = update::known_before(store, manifest).await?;
-        Owners::Lines(sources.ingest(known, None).await?.written)
-    };
-    if shards.is_empty() {
-        return Ok(None);
-    }
-    let num_documents = Extent { all: shards.iter().map(|shard| shard.rows).sum(), required };
-    match super::blocking(move || join::place(file, &owners, num_documents)).await? {
-        Ok(vectors) => {
-            let named = NamedVectors { vectors, model, shards };
-            join::expect_dim(store, manifest, &named.model, &named.vectors, input.given()).await?;
-            Ok(Some(named))
-        }
-        Err(row) => {
-            let id = join::id_of(store, &shards, row).await?;
-            let reason = format!("has no vector for the document with id {id:?}, expected one for each");
-            Err(ShardError::Vectors { file: input.given().to_owned(), reason })
-        }
-    }
 }

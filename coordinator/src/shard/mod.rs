@@ -3,7 +3,7 @@
 //! Read, parse, assemble, write: [`input`] and [`lines`] (or [`rows`]) turn files into lines, [`document`] turns a line
 //! into a document or a reason, [`assemble`] drops duplicates, counts, and holds documents against those that are [`known`],
 //! [`write`] encodes and stores, [`corpus`] puts them together. [`update`] makes the next generation of a corpus, [`settle`]
-//! creates it. [`compact`] folds shards of a corpus that has many. [`join`] brings in vectors that were made elsewhere.
+//! creates it. [`compact`] folds shards of a corpus that has many. [`brought`] and [`join`] take in vectors that were made elsewhere.
 //!
 //! Invariant: every line is a row, a rejection or blank, and the counts add up. A generation is created after all that it
 //! names: where there is one, it is whole. Memory does not grow with the input, but for the 15 to 30 bytes an id of [`seen`]
@@ -11,6 +11,7 @@
 
 mod assemble;
 mod bits;
+mod brought;
 mod change;
 mod columns;
 mod compact;
@@ -141,10 +142,13 @@ async fn begin(sources: &Sources, store: &Store, listed_by: Option<&Manifest>) -
     let (tally, written) = (assembled.tally.clone(), std::mem::take(&mut assembled.written));
     let counts = (tally.rejected, tally.undated);
     let manifest = Manifest::first(shards, assembled.inputs, counts, sources.settings.clone());
-    corpus::bring_vectors(sources, store, &manifest, written, target).await?;
+    let brought = brought::bring(sources, store, &manifest, written, target).await?;
     target.expect_open(store).await?;
     corpus::finish(assembled.rejected, &manifest, store).await?;
     let manifest = settle::create(store, manifest).await?;
+    if let Some(brought) = brought {
+        brought.finish(store, &manifest).await?;
+    }
     Ok(Outcome { manifest, already_done: false, tally: Some(tally), change: None })
 }
 
@@ -156,7 +160,7 @@ async fn again(sources: &Sources, store: &Store, newest: Generation) -> Result<O
     };
     let Some(key) = lost else {
         generations::announce(store, &newest).await?;
-        let already_done = !corpus::add_vectors(sources, store, &newest.manifest).await?;
+        let already_done = !brought::add(sources, store, &newest.manifest).await?;
         return Ok(Outcome { manifest: newest.manifest, already_done, tally: None, change: None });
     };
     if newest.manifest.compaction.is_some() {

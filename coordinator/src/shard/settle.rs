@@ -3,7 +3,8 @@
 //! Invariant: of several commands that make the same generation of different inputs at once, one makes it. Raw shards cannot
 //! say whose they are, since those of a killed attempt must give way to the next; the generation is therefore created only
 //! where there is none of its number. Whoever comes too late removes what that one does not list, so that raw shards are as
-//! it lists them or missing, and its command makes the missing ones again. Names of inputs do not matter.
+//! it lists them or missing, and its command makes the missing ones again; of vectors it removes those that are not of these shards.
+//! Names of inputs do not matter.
 
 use object_store::path::Path;
 use strata_shared::generations::{self, Created};
@@ -11,6 +12,7 @@ use strata_shared::layout;
 use strata_shared::manifest::Manifest;
 use strata_shared::store::Store;
 
+use super::brought;
 use super::corpus;
 use super::earlier;
 use super::error::ShardError;
@@ -51,6 +53,7 @@ async fn give_way(store: &Store, first: &Manifest) -> Result<ShardError, ShardEr
             store.delete(&key).await?;
         }
     }
+    brought::remove_foreign(store, first).await?;
     corpus::remove_shards(first.next_shard, store).await?;
     store.delete(&layout::rejected_of(first.generation)).await?;
     Ok(ShardError::Overtaken { store: store.url().to_owned(), generation: first.generation })

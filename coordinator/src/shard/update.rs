@@ -14,6 +14,7 @@ use strata_shared::store::Store;
 use strata_shared::superseded::Superseded;
 
 use super::assemble::Assembled;
+use super::brought;
 use super::change::{self, Change, Terms};
 use super::corpus::{self, Sources};
 use super::error::ShardError;
@@ -75,17 +76,17 @@ pub(super) async fn run(
     terms: &Terms,
 ) -> Result<Outcome, ShardError> {
     let base = Base::read(store, newest.manifest.clone()).await?;
+    let (generation, first_shard) = (base.manifest.generation + 1, base.manifest.next_shard);
+    let target = Target { generation, first_shard, listed_by: None };
     let made = async {
-        let generation = base.manifest.generation + 1;
-        let target = Target { generation, first_shard: base.manifest.next_shard, listed_by: None };
         let sifted = make(sources, store, &base, terms.complete, target).await?;
         sifted.change.check(terms)?;
         target.expect_open(store).await?;
-        Ok((sifted, target))
+        Ok(sifted)
     };
     match made.await {
-        Ok((sifted, _)) if sifted.change.is_nothing() => nothing(sources, store, newest, sifted).await,
-        Ok((sifted, target)) => {
+        Ok(sifted) if sifted.change.is_nothing() => nothing(sources, store, newest, sifted).await,
+        Ok(sifted) => {
             generations::keep_first(store, &newest).await?;
             conclude(sources, store, (base, target), sifted).await
         }
@@ -240,7 +241,7 @@ fn listed(before: &Manifest, superseded: &Superseded, new: &[ShardEntry]) -> Vec
     counted.filter(|shard| shard.live_rows() > 0).chain(new.iter().cloned()).collect()
 }
 
-/// Writes the vectors that came along, and all that the next generation names, then creates it.
+/// Writes the vectors that came along for its own shards, and all that the next generation names, then creates it.
 async fn conclude(
     sources: &Sources,
     store: &Store,
@@ -249,12 +250,16 @@ async fn conclude(
 ) -> Result<Outcome, ShardError> {
     let (manifest, superseded) = sifted.describe(sources, base)?;
     let (written, tally) = (std::mem::take(&mut sifted.assembled.written), sifted.assembled.tally.clone());
-    corpus::bring_vectors(sources, store, &manifest, written, target).await?;
+    let brought = brought::bring(sources, store, &manifest, written, target).await?;
+    target.expect_open(store).await?;
     if let Some((entry, bytes)) = manifest.superseded.as_ref().zip(superseded) {
         store.put(&entry.key.as_str().into(), bytes).await?;
     }
     corpus::finish(sifted.assembled.rejected, &manifest, store).await?;
     let manifest = settle::create(store, manifest).await?;
+    if let Some(brought) = brought {
+        brought.finish(store, &manifest).await?;
+    }
     Ok(Outcome { manifest, already_done: false, tally: Some(tally), change: Some(sifted.change) })
 }
 
@@ -265,12 +270,12 @@ async fn nothing(sources: &Sources, store: &Store, newest: Generation, sifted: S
     corpus::give_up(&manifest, store).await?;
     let digests = |inputs: &[InputEntry]| inputs.iter().map(|input| input.sha256.clone()).collect::<Vec<_>>();
     let is_same = digests(&manifest.inputs) == digests(&sifted.assembled.inputs);
-    if !is_same && sources.has_vectors() {
+    if !is_same && sources.vectors.is_some() {
         tracing::warn!(
             "--vectors: are not looked at, since the snapshot has nothing new and is not the newest generation's"
         );
     }
-    let already_done = !(is_same && corpus::add_vectors(sources, store, &manifest).await?);
+    let already_done = !(is_same && brought::add(sources, store, &manifest).await?);
     Ok(Outcome { manifest, already_done, tally: Some(sifted.assembled.tally), change: Some(sifted.change) })
 }
 

@@ -149,7 +149,7 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The shards of a generation that is there.
+    /// Everything of a generation that is there.
     pub(super) const fn of(manifest: &'a Manifest) -> Self {
         Self { generation: manifest.generation, first_shard: 0, listed_by: Some(manifest) }
     }

@@ -1,7 +1,7 @@
 //! What is wrong with an object, and what mends it: values, and the one place where they become text and JSON.
 
 use serde_json::{Value, json};
-use strata_shared::layout::{self, RunName};
+use strata_shared::layout::{self, ModelName, RunName};
 use strata_shared::table::TableError;
 
 use super::question::Question;
@@ -160,7 +160,7 @@ pub enum Remedy {
     },
     /// The model makes it again, or whoever brought it along.
     Embed,
-    /// Only a copy of the store has it: nothing makes vectors of an earlier generation.
+    /// Only a copy of the store has it: nothing makes vectors of an earlier generation, and no file has those of superseded rows.
     RestoreVectors,
     /// The reduce makes it again.
     Reduce {
@@ -221,12 +221,10 @@ impl Finding {
         })
     }
 
-    /// Says what makes vectors: a model that strata has run names itself by its digest, any other's were brought along.
+    /// Says what makes vectors.
     fn makes_vectors(&self) -> String {
         let model = self.object.split('/').nth(1).unwrap_or_default();
-        let digest = model.rsplit_once('-').map_or("", |(_, digest)| digest);
-        let is_own = digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_own {
+        if model.parse().is_ok_and(|model| is_own(&model)) {
             return "`strata embed` with that model makes it".into();
         }
         format!("the command that brought it makes it: `strata shard` INPUTS `--vectors` FILE `--model-name {model}`")
@@ -248,7 +246,7 @@ impl Finding {
                 Some(format!("restore {key} from a copy of the store, else remove the run's folder"))
             }
             Remedy::RestoreVectors => {
-                Some("restore it from a copy of the store, else the runs over it cannot be made again".into())
+                Some("restore it from a copy of the store, as no command makes vectors of rows that the newest generation lacks".into())
             }
             Remedy::Embed => {
                 let first = if matches!(self.problem, Problem::NoVectors { .. }) { "" } else { first };
@@ -267,6 +265,12 @@ impl Finding {
             Remedy::Remove => Some("remove it".into()),
         }
     }
+}
+
+/// Tells whether strata runs a model: those name themselves by their digest, any other's vectors were brought along.
+pub(super) fn is_own(model: &ModelName) -> bool {
+    let digest = model.as_str().rsplit_once('-').map_or("", |(_, digest)| digest);
+    digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Problem {

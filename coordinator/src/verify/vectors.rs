@@ -16,7 +16,7 @@ use strata_shared::table::TableError;
 use strata_shared::vectors::VectorShard;
 
 use super::desk::{self, Depth, Desk, SHARDS_AT_ONCE};
-use super::finding::{Finding, Problem, Remedy};
+use super::finding::{self, Finding, Problem, Remedy};
 use super::generations::Corpus;
 use super::raw::{Content, Contents};
 use super::runs::Records;
@@ -80,22 +80,28 @@ fn tasks(desk: &Desk<'_>, corpus: &Corpus, contents: &Contents) -> Vec<Task> {
     tasks.collect()
 }
 
-/// Says which vectors of finished runs are lost, and of each model how many other shards of the newest generation have none.
+/// Says which vectors of finished runs are lost, and how many other shards of the newest generation have none, model by model.
 fn find_missing(desk: &mut Desk<'_>, corpus: &Corpus, records: &Records) {
+    let Some(newest) = corpus.newest() else { return };
     let models = desk.inventory.objects.values().filter_map(|listed| match &listed.object {
         Object::VectorShard(model, _) => Some(model.clone()),
         _ => None,
     });
     for model in models.collect::<BTreeSet<_>>() {
+        let used = used(corpus, records, &model);
         let is_missing = |number: &usize| !desk.inventory.has(&layout::vector_shard(&model, *number));
-        let lost: BTreeSet<usize> = used(corpus, records, &model).into_iter().filter(is_missing).collect();
-        let newest = corpus.newest().map_or(&[][..], |newest| &newest.manifest.shards);
-        let others = newest.iter().map(ShardEntry::number).filter(|number| !lost.contains(number));
-        let (missing, total) = (others.filter(is_missing).count(), newest.len());
+        let numbers = newest.manifest.shards.iter().map(ShardEntry::number);
+        let (lost, others): (Vec<usize>, Vec<usize>) =
+            numbers.partition(|number| used.contains(number) && is_missing(number));
+        let (missing, total) = (others.iter().copied().filter(is_missing).count(), others.len());
+        let folded = used.into_iter().filter(is_missing).filter(|number| !lost.contains(number));
+        let folded: Vec<Path> = folded.map(|number| layout::vector_shard(&model, number)).collect();
         for key in lost.into_iter().map(|number| layout::vector_shard(&model, number)) {
             let remedy = remedy(corpus, &key);
             desk.find(Finding::damage(key, Problem::Missing, remedy));
         }
+        // Of earlier generations alone: months to come do not need them.
+        folded.into_iter().for_each(|key| desk.find(Finding::note(key, Problem::Missing, Remedy::RestoreVectors)));
         if missing > 0 {
             desk.find(Finding::note(layout::vectors_of(&model), Problem::NoVectors { missing, total }, Remedy::Embed));
         }
@@ -105,16 +111,21 @@ fn find_missing(desk: &mut Desk<'_>, corpus: &Corpus, records: &Records) {
 /// Returns the shards of whose vectors by `model` finished runs were made.
 fn used(corpus: &Corpus, records: &Records, model: &ModelName) -> BTreeSet<usize> {
     let of_model = records.finished.values().filter(|record| record.vectors_of == model.as_str());
-    let generations: BTreeSet<u64> = of_model.map(|record| record.generation).collect();
-    let seen = generations.iter().filter_map(|generation| corpus.generations.get(generation));
+    let seen = of_model.filter_map(|record| {
+        corpus.generations.get(&record.generation).filter(|known| known.sha256 == record.manifest_sha256)
+    });
     seen.flat_map(|known| known.manifest.shards.iter().map(ShardEntry::number)).collect()
 }
 
-/// Returns what mends a vector shard: whatever makes vectors makes those of the newest generation.
+/// Returns what mends a vector shard: what makes vectors makes those of the newest generation, a file has none of superseded rows.
 fn remedy(corpus: &Corpus, key: &Path) -> Remedy {
+    let Some(Object::VectorShard(model, number)) = Object::parse(key) else { return Remedy::RestoreVectors };
     let newest = corpus.newest().into_iter().flat_map(|newest| &newest.manifest.shards);
-    let is_of_newest = newest.map(ShardEntry::number).any(|number| layout::shard_number(key) == Some(number));
-    if is_of_newest { Remedy::Embed } else { Remedy::RestoreVectors }
+    let entry = newest.into_iter().find(|shard| shard.number() == number);
+    match entry {
+        Some(entry) if entry.superseded == 0 || finding::is_own(&model) => Remedy::Embed,
+        _ => Remedy::RestoreVectors,
+    }
 }
 
 /// Reads a vector shard, and returns the dimensions of its vectors.

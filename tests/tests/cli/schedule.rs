@@ -4,9 +4,9 @@ use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use strata_tests::monthly::Month;
+use strata_tests::monthly::{self, Month};
 
-use super::folder::Folder;
+use super::folder::{Folder, Said};
 
 const CONFIG: &str = "\
 inputs = [\"{}/snapshots\"]
@@ -87,24 +87,33 @@ fn a_notification_that_nobody_took_is_given_again_and_the_run_stands() {
     assert_eq!(told["generation"], 1);
 }
 
+fn run_month(folder: &Folder, month: &str, hook: &str) -> Said {
+    let words = format!("run @{month}.jsonl --vectors @{month}.parquet --model-name hashed --store @store");
+    let flags = "--complete --rows-per-shard 40 --clusters 5 --lonely 10";
+    folder.strata_with(&format!("{words} {flags}"), &[("STRATA_NOTIFY", hook)])
+}
+
+#[test]
+fn a_month_is_told_though_the_last_one_that_was_told_is_no_longer_whole() {
+    let folder = Folder::with_corpus(1);
+    monthly::write_all(&folder.path(""), &monthly::four()).unwrap();
+    let tell = format!("cat >> {}", folder.path("told").display());
+    run_month(&folder, "january", &tell).ended_with(0);
+    run_month(&folder, "february", "false").ended_with(1);
+    let runs = folder.strata("history --store @store --json").ended_with(0).json();
+    let [january, february] = [0, 1].map(|place| runs[place]["run"].as_str().unwrap().to_owned());
+    std::fs::remove_file(folder.path(&format!("store/runs/{january}/lonely.parquet"))).unwrap();
+    let said = run_month(&folder, "march", &tell).ended_with(0).stderr;
+    assert!(said.contains(&format!("what changed since {january}, which was told last, cannot be told")), "{said}");
+    assert_eq!(told(&folder)[1]["changes"]["since"], Value::from(february));
+}
+
 #[test]
 fn a_month_that_nobody_took_is_told_with_the_next_and_a_compaction_is_no_news() {
     let folder = Folder::with_corpus(1);
-    let january = Month::first(150);
-    let february = january.next(25, &[3, 50, 120], &[]);
-    let march = february.next(10, &[], &[7, 90]);
-    let april = march.next(5, &[], &[]);
-    let all = [("january", &january), ("february", &february), ("march", &march), ("april", &april)];
-    let mut before = None;
-    for (name, month) in all {
-        month.write(&folder.path(""), name, before.replace(month)).unwrap();
-    }
+    monthly::write_all(&folder.path(""), &monthly::four()).unwrap();
     let tell = format!("cat >> {}", folder.path("told").display());
-    let run = |month: &str, hook: &str, code: i32| {
-        let words = format!("run @{month}.jsonl --vectors @{month}.parquet --model-name hashed --store @store");
-        let flags = "--complete --rows-per-shard 40 --clusters 5 --lonely 10";
-        folder.strata_with(&format!("{words} {flags}"), &[("STRATA_NOTIFY", hook)]).ended_with(code)
-    };
+    let run = |month: &str, hook: &str, code: i32| run_month(&folder, month, hook).ended_with(code);
     run("january", &tell, 0);
     run("february", "false", 1);
     run("march", &tell, 0);
@@ -119,7 +128,7 @@ fn a_month_that_nobody_took_is_told_with_the_next_and_a_compaction_is_no_news() 
     assert!(shown.contains("35 documents came, 2 went, 3 corrected (183 now)"), "{shown}");
     let too_early = since("1999-12-31", 2).stderr;
     assert!(too_early.contains("found no run that was finished by that day among those that"), "{too_early}");
-    assert!(since("soon", 2).stderr.contains("expected its name or a day"));
+    assert!(since("soon", 2).stderr.contains("is neither a day, such as 2026-01-31, nor a run among those"));
 
     run("april", &tell, 0);
     folder.strata("compact --store @store").ended_with(0);

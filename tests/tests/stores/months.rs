@@ -1,32 +1,17 @@
 //! Months of a corpus in a bucket: updates, runs, a compaction and a prune leave the very objects that they leave in a directory,
 //! and nothing of them is damaged.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use strata_shared::store::Store;
 use strata_tests::binaries;
-use strata_tests::monthly::Month;
+use strata_tests::monthly;
 use strata_tests::objects::{self, Objects};
 use strata_tests::process_group::ProcessGroup;
 use strata_tests::s3_server::{self, S3Server};
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// Writes four months into `folder`, and returns where each and its vectors are.
-fn write_months(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let january = Month::first(150);
-    let february = january.next(25, &[3, 50, 120], &[]);
-    let march = february.next(10, &[], &[7, 90]);
-    let april = march.next(5, &[], &[]);
-    let mut before = None;
-    let mut write = |(name, month): (&str, &Month)| {
-        let written = month.write(folder, name, before.as_ref()).unwrap();
-        before = Some(month.clone());
-        written
-    };
-    [("january", &january), ("february", &february), ("march", &march), ("april", &april)].map(&mut write).into()
-}
 
 /// Gives `command` to the program, which must end well.
 fn strata(command: &[&str], store: &str, environment: &[(&str, String)]) {
@@ -59,12 +44,13 @@ fn read(store: &Store) -> Objects {
 #[test]
 fn months_in_a_bucket_leave_what_they_leave_in_a_directory() {
     let (server, folder) = (S3Server::start().unwrap(), tempfile::tempdir().unwrap());
-    let months = write_months(folder.path());
+    let months = monthly::write_all(folder.path(), &monthly::four()).unwrap();
     let directory = folder.path().join("store").display().to_string();
     live(&months, &directory, &[]);
     live(&months, &s3_server::url("corpus"), &server.environment());
     let (expected, found) = (read(&Store::open(&directory).unwrap()), read(&server.store("corpus").unwrap()));
     assert!(expected.keys().filter(|key| key.ends_with("run.json")).count() == 2, "{:?}", expected.keys());
+    assert!(expected.contains_key("raw/generations/00000005.json"), "nothing was folded: {:?}", expected.keys());
     let differences = objects::differences(&expected, &found);
     assert!(differences.is_empty(), "{differences:#?}");
 }

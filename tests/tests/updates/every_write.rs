@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use strata::verify::{self, Depth};
 use strata_shared::exit::Failure;
 use strata_shared::generations;
 use strata_shared::layout;
@@ -79,27 +80,78 @@ fn an_update_with_vectors_brought_along_that_dies_at_any_write_ends_in_the_same_
     dies_at_every_write(make_first, &async |store| second.run(store).await.map(drop));
 }
 
+/// Lets February, with the vectors that it brings, die at each of its writes over January, and does `next` then; `check` gets what
+/// is there after that.
+fn after_every_death(
+    february: &Pipeline,
+    next: &impl AsyncFn(&Store) -> Result<(), Failure>,
+    check: impl Fn(u64, &Arc<dyn ObjectStore>),
+) {
+    let january = Pipeline::new(&months().0, Vectors::Brought);
+    let update = async |store: &Store| february.shard(store).await.map(drop);
+    for write in 1.. {
+        for moment in [Moment::Before, Moment::After] {
+            let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            runtime().block_on(january.shard(&store(&inner))).unwrap();
+            let (done, num_writes) = live(&inner, &update, Some(Death { write, moment }));
+            if done.is_ok() {
+                assert!(num_writes > 5, "{num_writes} writes are too few for an update");
+                return;
+            }
+            let next = runtime().block_on(next(&store(&inner)));
+            next.unwrap_or_else(|failure| panic!("after death {moment:?} write {write}: {failure}"));
+            check(write, &inner);
+        }
+    }
+}
+
 #[test]
 fn vectors_brought_along_are_never_missed_by_the_month_after_one_that_died() {
     let (first, second) = months();
     // It changes a document of the second month, whose vectors its own file does not have.
     let third = second.next(10, &[3, 105], &[]);
-    let [january, march] = [(&first, Vectors::Brought), (&third, Vectors::BroughtSince(&first))]
-        .map(|(month, vectors)| Pipeline::new(month, vectors));
+    let march = Pipeline::new(&third, Vectors::BroughtSince(&first));
     let february = Pipeline::new(&second, Vectors::BroughtSince(&first));
-    let update = async |store: &Store| february.shard(store).await.map(drop);
-    for write in 1.. {
+    after_every_death(&february, &async |store| march.run(store).await.map(drop), |_, _| {});
+}
+
+/// The second month with vectors of other words than its own.
+fn february_with_others(first: &Month, second: &Month) -> Pipeline {
+    let others = second.next(0, &[3, 50, 110], &[]);
+    Pipeline::new(second, Vectors::BroughtSince(first)).with_vectors(&others.vectors_since(None))
+}
+
+#[test]
+fn vectors_of_an_attempt_that_died_give_way_to_others_and_to_none() {
+    let (first, second) = months();
+    let february = Pipeline::new(&second, Vectors::BroughtSince(&first));
+    let others = february_with_others(&first, &second);
+    let made = |february: &Pipeline| {
         let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        runtime().block_on(january.shard(&store(&inner))).unwrap();
-        let (done, num_writes) = live(&inner, &update, Some(Death { write, moment: Moment::After }));
-        runtime()
-            .block_on(march.run(&store(&inner)))
-            .unwrap_or_else(|failure| panic!("after write {write}: {failure}"));
-        if done.is_ok() {
-            assert!(num_writes > 5, "{num_writes} writes are too few for an update");
-            break;
-        }
-    }
+        let made = async {
+            Pipeline::new(&first, Vectors::Brought).shard(&store(&inner)).await?;
+            february.shard(&store(&inner)).await
+        };
+        runtime().block_on(made).unwrap();
+        read(&inner)
+    };
+    let (expected, expected_others) = (made(&february), made(&others));
+    assert!(!objects::differences(&expected, &expected_others).is_empty());
+    let next = async |store: &Store| match generations::newest(store).await?.manifest.generation {
+        1 => others.shard(store).await.map(drop),
+        // Others are refused where the generation is there.
+        _ => february.shard(store).await.map(drop),
+    };
+    after_every_death(&february, &next, |write, inner| {
+        let differences = [&expected, &expected_others].map(|expected| objects::differences(expected, &read(inner)));
+        assert!(differences.iter().any(Vec::is_empty), "after write {write}: {differences:?}");
+    });
+
+    let none = Pipeline::new(&second.next(3, &[], &[]), Vectors::Made);
+    after_every_death(&february, &async |store| none.shard(store).await.map(drop), |write, inner| {
+        let verdict = runtime().block_on(verify::run(&store(inner), Depth::Contents)).unwrap();
+        assert_eq!(verdict.num_damaged(), 0, "after write {write}: {}", verify::terminal(&verdict));
+    });
 }
 
 /// Makes of a first generation what the first format had.

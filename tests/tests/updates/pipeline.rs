@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 /// A month in files, and whether its vectors are brought along or made by a map.
 pub(crate) struct Pipeline {
-    _folder: TempDir,
+    folder: TempDir,
     lines: PathBuf,
     vectors: Option<PathBuf>,
 }
@@ -41,7 +41,15 @@ impl Pipeline {
         let earlier = if let Vectors::BroughtSince(earlier) = vectors { Some(earlier) } else { None };
         let (lines, file) = month.write(folder.path(), "month", earlier).unwrap();
         let vectors = if matches!(vectors, Vectors::Made) { None } else { Some(file) };
-        Self { lines, vectors, _folder: folder }
+        Self { lines, vectors, folder }
+    }
+
+    /// Brings these vectors along instead.
+    pub(crate) fn with_vectors(mut self, file: &[u8]) -> Self {
+        let path = self.folder.path().join("others.parquet");
+        std::fs::write(&path, file).unwrap();
+        self.vectors = Some(path);
+        self
     }
 
     /// Shards or updates by this month, as the whole archive.

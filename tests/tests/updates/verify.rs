@@ -260,13 +260,13 @@ fn damage_to_raw_shards_and_generations_is_told_and_mended() {
 #[test]
 fn damage_to_vectors_is_told_and_mended() {
     let scene = Scene::new();
-    let [first, second] = [0, 1].map(|number| layout::vector_shard(&model(), number));
+    let [first, second] = [2, 3].map(|number| layout::vector_shard(&model(), number));
     check(&scene, &first, Harm::Truncate, &[(&first, "unreadable")], Mend::Embed);
     let both = [(&first, "content"), (&second, "content")];
     check(&scene, &first, Harm::SwapWith(second.clone()), &both, Mend::Embed);
     let store = scene.copy();
     let (documents, raw_sha256) = runtime().block_on(async {
-        let raw = layout::raw_shard(0);
+        let raw = layout::raw_shard(2);
         (Documents::read(&store, &raw).await.unwrap(), store.sha256(&raw).await.unwrap().unwrap())
     });
     let rows = documents.len();
@@ -309,8 +309,11 @@ fn damage_to_vectors_is_told_and_mended() {
 #[test]
 fn vectors_that_runs_were_made_of_are_missed_and_those_to_come_are_not() {
     let scene = Scene::new();
-    let first = layout::vector_shard(&model(), 0);
-    check(&scene, &first, Harm::Delete, &[(&first, "missing")], Mend::Embed);
+    let key = layout::vector_shard(&model(), 2);
+    check(&scene, &key, Harm::Delete, &[(&key, "missing")], Mend::Embed);
+    // Two of its rows are superseded: no file has their vectors.
+    let worn = layout::vector_shard(&model(), 0);
+    check(&scene, &worn, Harm::Delete, &[(&worn, "missing")], Mend::Restore);
 
     let store = scene.copy();
     let third = months()[1].next(30, &[], &[0]);
@@ -318,12 +321,29 @@ fn vectors_that_runs_were_made_of_are_missed_and_those_to_come_are_not() {
     let verdict = look(&store);
     assert_eq!((verdict.num_damaged(), verdict.findings.len()), (0, 1), "{}", sentences(&verdict));
     assert!(verdict.findings[0].sentence().contains("1 of 5 shards have no vectors yet; the command that brought it"));
+    runtime().block_on(store.delete(&key)).unwrap();
+    let verdict = look(&store);
+    assert_eq!(damage(&verdict), [(key.to_string(), "missing")]);
+    assert!(sentences(&verdict).contains("1 of 4 shards have no vectors yet"), "{}", sentences(&verdict));
 
     // All of a model's are gone when somebody has removed them.
-    for number in 0..4 {
+    for number in [0, 1, 3] {
         runtime().block_on(store.delete(&layout::vector_shard(&model(), number))).unwrap();
     }
     assert!(look(&store).findings.is_empty(), "{}", sentences(&look(&store)));
+}
+
+#[test]
+fn vectors_that_earlier_runs_alone_were_made_of_are_no_damage() {
+    let (scene, withdrawn) = (Scene::new(), (80..90).collect::<Vec<u64>>());
+    let store = scene.copy();
+    let third = months()[1].next(0, &[], &withdrawn);
+    runtime().block_on(Pipeline::new(&third, Vectors::Made).run(&store)).unwrap();
+    let key = layout::vector_shard(&model(), 2);
+    runtime().block_on(store.delete(&key)).unwrap();
+    let verdict = look(&store);
+    assert_eq!((verdict.num_damaged(), verdict.findings.len()), (0, 1), "{}", sentences(&verdict));
+    assert!(sentences(&verdict).starts_with(&format!("{key}: is missing; restore it")), "{}", sentences(&verdict));
 }
 
 #[test]

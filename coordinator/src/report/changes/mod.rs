@@ -87,14 +87,21 @@ impl Changes {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         self.corrected == Some(0)
+            && self.same_periods
             && self.changes.iter().all(|change| change.kind.is_sum() && change.documents == Some(0))
     }
 
-    /// The changes of statuses in the order of their kinds, of a topic that left one list for another the first.
+    /// The changes of statuses in the order of their kinds, of each kind those first whose fade moved furthest: a topic near a
+    /// threshold changes its status by next to nothing. Of a topic that left one list for another it is the first.
     pub(super) fn of_statuses(&self) -> Vec<&Change> {
+        let moved = |change: &Change| change.fade.zip(change.former_fade).map_or(0.0, |(now, was)| (now - was).abs());
+        let of_kind = |kind: &ChangeKind| {
+            let mut changes = self.of(&[*kind]);
+            changes.sort_by(|one, other| moved(other).total_cmp(&moved(one)));
+            changes
+        };
         let mut met = BTreeSet::new();
-        let all = STATUSES.iter().flat_map(|kind| self.of(&[*kind]));
-        all.filter(|change| met.insert(change.topic_id)).collect()
+        STATUSES.iter().flat_map(of_kind).filter(|change| met.insert(change.topic_id)).collect()
     }
 
     /// Says what came, went and was corrected.
@@ -102,7 +109,8 @@ impl Changes {
         let number = |kind| self.documents(kind).unsigned_abs();
         let (came, went) = (number(ChangeKind::DocumentsIn), number(ChangeKind::DocumentsOut));
         let corrected = match self.corrected {
-            None | Some(0) => String::new(),
+            None => ", and nobody knows how many were corrected".into(),
+            Some(0) => String::new(),
             Some(corrected) => format!(", {} corrected", count(corrected)),
         };
         format!("{} came, {} went{corrected}", counted(came, "document"), count(went))
@@ -190,5 +198,47 @@ pub(super) const fn called(kind: ChangeKind) -> &'static str {
         ChangeKind::NoLongerEmerging => "no longer emerging",
         ChangeKind::NewLoner => "new",
         ChangeKind::FoundCompany => "found company",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    fn status(kind: ChangeKind, topic_id: i64, [was, now]: [f64; 2]) -> Change {
+        Change { topic_id: Some(topic_id), former_fade: Some(was), fade: Some(now), ..Change::new(kind) }
+    }
+
+    #[test]
+    fn a_topic_whose_status_changed_is_told_once_and_the_furthest_moved_first() {
+        let changes = vec![
+            status(ChangeKind::NowFading, 1, [0.33, 0.35]),
+            status(ChangeKind::NowFading, 2, [0.9, 0.2]),
+            // From rising to extinct.
+            status(ChangeKind::NowExtinct, 3, [1.0, 0.0]),
+            status(ChangeKind::NoLongerEmerging, 3, [1.0, 0.0]),
+        ];
+        let changes = Changes { changes, ..fixture::changes() };
+        let ids: Vec<i64> = changes.of_statuses().iter().filter_map(|change| change.topic_id).collect();
+        assert_eq!(ids, [3, 2, 1]);
+    }
+
+    #[test]
+    fn nothing_is_what_neither_documents_nor_findings_tell() {
+        let sums = |came| {
+            let documents = |kind, documents| Change { documents: Some(documents), ..Change::new(kind) };
+            vec![documents(ChangeKind::DocumentsIn, came), documents(ChangeKind::DocumentsOut, 0)]
+        };
+        let told = |changes, corrected| Changes { changes, corrected, ..fixture::changes() };
+        assert!(told(sums(0), Some(0)).is_nothing());
+        for (changes, corrected) in [(sums(1), Some(0)), (sums(0), Some(1)), (sums(0), None)] {
+            assert!(!told(changes, corrected).is_nothing());
+        }
+        let renamed = vec![Change::new(ChangeKind::Renamed)];
+        assert!(!told([sums(0), renamed].concat(), Some(0)).is_nothing());
+        assert_eq!(told(sums(1_250), Some(3)).movement(), "1,250 documents came, 0 went, 3 corrected");
+        let unknown = told(sums(1), None).movement();
+        assert_eq!(unknown, "1 document came, 0 went, and nobody knows how many were corrected");
     }
 }

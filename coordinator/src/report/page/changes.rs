@@ -8,9 +8,16 @@ use super::super::changes::{
 use super::super::figures::{self, counted};
 use super::markup::{Figure, Markup, foreign, markup};
 use super::{ID, NAME, Report, TITLE, title};
+use Heading::{Number, Text};
 
 /// Rows that are open to see; the rest is in the table of the run.
 const ROWS: usize = 40;
+
+/// What stands above a column.
+enum Heading {
+    Text(&'static str),
+    Number(&'static str),
+}
 
 /// Draws the section.
 pub(super) fn changes(report: &Report) -> Markup {
@@ -43,13 +50,16 @@ fn lead(changes: &Changes) -> Markup {
 fn table(
     changes: &[&Change],
     (caption, none): (&'static str, &'static str),
-    columns: &[&'static str],
+    columns: &[Heading],
     row: fn(&Change) -> Markup,
 ) -> Markup {
     if changes.is_empty() {
         return markup!("<h3>{}</h3><p>{}</p>", caption, none);
     }
-    let headings = Markup::join(columns.iter().map(|column| markup!(r#"<th scope="col">{}</th>"#, *column)));
+    let headings = Markup::join(columns.iter().map(|column| match column {
+        Text(text) => markup!(r#"<th scope="col">{}</th>"#, *text),
+        Number(text) => markup!(r#"<th scope="col" class="number">{}</th>"#, *text),
+    }));
     let beyond = changes.len().saturating_sub(ROWS);
     let beyond = (beyond > 0).then(|| markup!("<p class=\"soft\">… and {} more.</p>", Figure(beyond)));
     markup!(
@@ -62,7 +72,7 @@ fn table(
 }
 
 fn events(changes: &Changes) -> Markup {
-    let columns = ["what", "topic", "documents", "from or into"];
+    let columns = [Text("what"), Text("topic"), Number("documents"), Text("from or into")];
     let caveats = changes.caveats();
     let caveats = caveats.iter().map(|text| markup!("<p class=\"soft\">{}.</p>", foreign(text, TITLE)));
     let caveats = Markup::join(caveats);
@@ -90,7 +100,7 @@ fn statuses_that_changed(changes: &Changes) -> Markup {
     if !changes.same_periods {
         return markup!("<h3>Statuses that changed</h3><p>{}.</p>", OTHER_PERIODS);
     }
-    let columns = ["what", "topic", "fade before", "fade now"];
+    let columns = [Text("what"), Text("topic"), Number("fade before"), Number("fade now")];
     table(&changes.of_statuses(), ("Statuses that changed", "No status changed."), &columns, |change| {
         markup!(
             r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td></tr>"#,
@@ -103,7 +113,7 @@ fn statuses_that_changed(changes: &Changes) -> Markup {
 }
 
 fn renamed(changes: &Changes) -> Markup {
-    let columns = ["topic", "called before"];
+    let columns = [Text("topic"), Text("called before")];
     table(&changes.of(&[ChangeKind::Renamed]), ("Names", "No name changed."), &columns, |change| {
         let before = foreign(change.other_name.as_deref().unwrap_or_default(), NAME);
         markup!(r#"<tr><th scope="row">{}</th><td>{}</td></tr>"#, topic(change), before)
@@ -111,7 +121,7 @@ fn renamed(changes: &Changes) -> Markup {
 }
 
 fn loners(changes: &Changes) -> Markup {
-    let columns = ["what", "document", "similarity before", "now"];
+    let columns = [Text("what"), Text("document"), Number("similarity before"), Number("now")];
     table(&changes.of(&LONERS), ("Loners", "None came, none left."), &columns, |change| {
         let (before, now) = similarities(change);
         markup!(
@@ -132,7 +142,7 @@ fn past(changes: &Changes) -> Markup {
     topics.sort_by_key(|topic| topic.topic_id);
     let rows = Markup::join(topics.iter().map(|topic| past_row(changes, topic)));
     markup!(
-        r#"<details class="more"><summary>Each topic over {}</summary><table class="plain"><thead><tr><th scope="col">topic</th><th scope="col">status, run by run</th><th scope="col">recent share</th><th scope="col">documents</th><th scope="col">strength</th></tr></thead><tbody>{}</tbody></table></details>"#,
+        r#"<details class="more"><summary>Each topic over {}</summary><table class="plain"><thead><tr><th scope="col">topic</th><th scope="col">status, run by run</th><th scope="col" class="number">recent share</th><th scope="col" class="number">documents</th><th scope="col" class="number">strength</th></tr></thead><tbody>{}</tbody></table></details>"#,
         counted(changes.steps.len() as u64, "run"),
         rows
     )

@@ -26,9 +26,11 @@ pub(super) fn front(report: &Report, history: &History) -> Markup {
 
 fn lead(report: &Report, history: &History) -> Markup {
     let span = history.span(0..history.num_complete()).map(|span| markup!(", {}", span));
+    let whence = if report.manifest.is_one_snapshot() { " from" } else { ", updated last from" };
     markup!(
-        "<strong>{}</strong> from {}{}, in <strong>{}</strong>.",
+        "<strong>{}</strong>{} {}{}, in <strong>{}</strong>.",
         counted(report.findings.record.rows, "document"),
+        whence,
         foreign(&report.input_names(), ID * 3),
         span,
         counted(report.findings.topics.len() as u64, "topic"),

@@ -266,6 +266,14 @@ impl VectorShards<'_> {
         Ok(None)
     }
 
+    /// Tells whether the vectors of the shard at this place are there, whole, of this model and of that shard.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn is_present(&self, place: usize) -> Result<bool, ShardError> {
+        Ok(self.present(place).await?.is_some())
+    }
+
     /// Opens the vectors of the shard at this place where they are there, whole, of this model and of that shard.
     async fn present(&self, place: usize) -> Result<Option<VectorShard>, ShardError> {
         let (key, raw) = (self.key(place), &self.shards[place]);
