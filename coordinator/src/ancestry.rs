@@ -22,7 +22,7 @@ const MOST_RUNS: usize = 36;
 
 /// There is no such run behind the one that is looked at.
 #[derive(Debug, thiserror::Error)]
-#[error("--since {since}: {found} among those that {run} follows ({ancestors}{pruned})")]
+#[error("--since {since}: {found} among those that {run} follows ({ancestors}{pruned}); --run asks about another")]
 struct NotFollowed {
     since: String,
     found: &'static str,
@@ -126,15 +126,15 @@ pub async fn changes(store: &Store, run: &RunRecord, since: Option<&str>) -> Res
     Ok(Some(Changes { since: former.run.clone(), changes, corrected, since_place, steps, same_periods }))
 }
 
-/// Returns the newest run that `run` follows and that somebody was told of, where runs in between were not told.
+/// Returns the newest run that `run` follows and that somebody was told of.
 ///
 /// # Errors
 /// The store's own, or a record that cannot be read.
 pub async fn last_told(store: &Store, run: &RunRecord) -> Result<Option<String>, Failure> {
-    for (place, record) in ancestors(store, run, MOST_RUNS).await?.into_iter().enumerate() {
+    for record in ancestors(store, run, MOST_RUNS).await? {
         let told = layout::in_run(&RunName::new(&record.run)?, run_file::NOTIFIED);
         if store.head(&told).await?.is_some() {
-            return Ok((place > 0).then_some(record.run));
+            return Ok(Some(record.run));
         }
     }
     Ok(None)
@@ -206,7 +206,14 @@ async fn ancestors(store: &Store, run: &RunRecord, most: usize) -> Result<Vec<Ru
     while let Some(predecessor) = next.take().filter(|_| ancestors.len() < most) {
         let name = RunName::new(&predecessor.run)?;
         let is_known = ancestors.iter().any(|record| record.run == predecessor.run) || predecessor.run == run.run;
-        let Some(record) = RunRecord::read_if_present(store, &name).await?.filter(|_| !is_known) else { break };
+        let read = match RunRecord::read_if_present(store, &name).await {
+            Err(error) if error.exit() == Exit::Data => {
+                tracing::warn!("{error}: older runs are left out");
+                break;
+            }
+            read => read?,
+        };
+        let Some(record) = read.filter(|_| !is_known) else { break };
         if !record.is_that_of(&predecessor) {
             tracing::warn!(run = %name, "was made anew since another run followed it: older runs are left out");
             break;

@@ -158,16 +158,19 @@ struct Notification<'a> {
 /// # Errors
 /// [`NotifyError`] where nobody took it, and those of reading what changed.
 pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), Failure> {
+    if *hook == Hook::Nobody {
+        return Ok(());
+    }
     let told = layout::in_run(&RunName::new(&record.run)?, run_file::NOTIFIED);
     if store.head(&told).await?.is_some() {
         return Ok(());
     }
-    let changes = untold(store, record).await?;
+    let (changes, before) = untold(store, record).await?;
     let notification = compose(store, record, changes.as_ref())?;
     match hook {
         Hook::Nobody => return Ok(()),
-        // A compaction is no news.
-        _ if changes.is_some_and(|changes| changes.is_nothing()) => {
+        // A compaction is no news to those who were told what was found before it.
+        _ if before == Before::WasTold && changes.is_some_and(|changes| changes.is_nothing()) => {
             tracing::info!(run = %record.run, "found what the run before found: nobody is notified");
             return Ok(store.put(&told, notification).await?);
         }
@@ -178,18 +181,25 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
     Ok(store.put(&told, notification).await?)
 }
 
+/// Whether anybody knows of the run that another one is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    WasTold,
+    WasNot,
+}
+
 /// Compares a run with the last one that was told of, so that a month that nobody took is told with the next.
 ///
 /// Where there was none, or it can no longer be compared with, it is compared with the one before.
-async fn untold(store: &Store, record: &RunRecord) -> Result<Option<Changes>, Failure> {
+async fn untold(store: &Store, record: &RunRecord) -> Result<(Option<Changes>, Before), Failure> {
     if let Some(since) = ancestry::last_told(store, record).await? {
         match ancestry::changes(store, record, Some(&since)).await {
-            Ok(changes) => return Ok(changes),
+            Ok(changes) => return Ok((changes, Before::WasTold)),
             // A table of a run in between is lost, for all that is known; a store that fails fails below as well.
             Err(error) => tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}"),
         }
     }
-    ancestry::changes(store, record, None).await
+    Ok((ancestry::changes(store, record, None).await?, Before::WasNot))
 }
 
 fn compose(store: &Store, record: &RunRecord, changes: Option<&Changes>) -> Result<Vec<u8>, Failure> {

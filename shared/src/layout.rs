@@ -86,6 +86,18 @@ name_type!(
     "model"
 );
 
+/// The hexadecimal digits of its fingerprint that the name of a model ends in that strata runs.
+pub const FINGERPRINT_DIGITS: usize = 12;
+
+impl ModelName {
+    /// Tells whether strata runs the model, which its name ends in a fingerprint for; vectors by any other were brought along.
+    #[must_use]
+    pub fn has_fingerprint(&self) -> bool {
+        let digits = self.0.rsplit_once('-').map_or("", |(_, digits)| digits);
+        digits.len() == FINGERPRINT_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
 fn is_segment(name: &str) -> bool {
     name.len() <= 100
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

@@ -13,14 +13,11 @@ use sha2::{Digest, Sha256};
 
 use crate::digest;
 use crate::exit::{Classify, Exit};
-use crate::layout::{ModelName, NameError};
+use crate::layout::{self, ModelName, NameError};
 use crate::store::StoreError;
 
 pub use fetch::locate;
 use settings::{Modules, Settings};
-
-/// The hexadecimal digits of the fingerprint that a model's name ends in.
-const FINGERPRINT_DIGITS: usize = 12;
 
 /// The longest part of a folder's name that a model's name keeps; names have at most 100 characters.
 const MAX_FOLDER_NAME: usize = 80;
@@ -147,7 +144,7 @@ impl Model {
         )?;
         let graph = find_graph(&folder, &modules.transformer)?;
         let fingerprint = fingerprint(&graph, &tokenizer, &settings)?;
-        let name = ModelName::new(&format!("{}-{}", folder_name(&folder), &fingerprint[..FINGERPRINT_DIGITS]))?;
+        let name = ModelName::new(&format!("{}-{}", folder_name(&folder), &fingerprint[..layout::FINGERPRINT_DIGITS]))?;
         Ok(Self { name, graph, tokenizer, settings })
     }
 

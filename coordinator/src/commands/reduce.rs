@@ -20,8 +20,8 @@ const NAMED: usize = 5;
 /// Shards that are to be embedded first.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{missing} of {total} vector shards are missing ({keys}); `strata embed` makes them, or `strata shard` takes them from --vectors \
-     with all ids of a shard"
+    "{missing} of {total} vector shards are missing ({keys}); `strata embed` makes them, or `strata shard` takes them from a file of \
+     --vectors with all ids of a shard, after `strata compact` where rows of it were superseded"
 )]
 struct MissingVectors {
     missing: usize,

@@ -1,6 +1,6 @@
 //! `strata status`: what is there, missing or stale, stage by stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use futures::{StreamExt, TryStreamExt};
@@ -170,7 +170,14 @@ async fn judge(store: &Store, run: &RunName, record: &RunRecord, manifest_sha256
 /// # Errors
 /// None or several.
 pub(super) async fn only_model(store: &Store) -> Result<ModelName, Failure> {
-    let models: Vec<ModelName> = named_folders(store, &layout::vectors()).await?;
+    let mut models: Vec<ModelName> = named_folders(store, &layout::vectors()).await?;
+    if models.len() > 1 {
+        // Of a command that was killed there may be vectors of shards that nobody names.
+        let shards = Manifest::read(store).await?.0.shards;
+        let keys = store.list(&layout::vectors()).await?;
+        let keys: BTreeSet<Path> = keys.into_iter().map(|object| object.location).collect();
+        models.retain(|model| shards.iter().any(|shard| keys.contains(&layout::vector_shard(model, shard.number()))));
+    }
     match models.as_slice() {
         [model] => Ok(model.clone()),
         [] => Err(Failure::new(Exit::Configuration, "the store holds no vectors; run `strata embed` first")),

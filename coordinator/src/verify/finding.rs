@@ -160,7 +160,9 @@ pub enum Remedy {
     },
     /// The model makes it again, or whoever brought it along.
     Embed,
-    /// Only a copy of the store has it: nothing makes vectors of an earlier generation, and no file has those of superseded rows.
+    /// A compaction makes a shard without superseded rows, whose vectors somebody can bring along.
+    CompactAndBring,
+    /// Only a copy of the store has it: nothing makes vectors of an earlier generation.
     RestoreVectors,
     /// The reduce makes it again.
     Reduce {
@@ -224,7 +226,7 @@ impl Finding {
     /// Says what makes vectors.
     fn makes_vectors(&self) -> String {
         let model = self.object.split('/').nth(1).unwrap_or_default();
-        if model.parse().is_ok_and(|model| is_own(&model)) {
+        if model.parse().is_ok_and(|model: ModelName| model.has_fingerprint()) {
             return "`strata embed` with that model makes it".into();
         }
         format!("the command that brought it makes it: `strata shard` INPUTS `--vectors` FILE `--model-name {model}`")
@@ -246,8 +248,10 @@ impl Finding {
                 Some(format!("restore {key} from a copy of the store, else remove the run's folder"))
             }
             Remedy::RestoreVectors => {
-                Some("restore it from a copy of the store, as no command makes vectors of rows that the newest generation lacks".into())
+                Some("restore it from a copy of the store, as no command makes vectors of an earlier generation".into())
             }
+            // No file has vectors of what superseded rows were.
+            Remedy::CompactAndBring => Some(format!("{first}`strata compact` and then {}", self.makes_vectors())),
             Remedy::Embed => {
                 let first = if matches!(self.problem, Problem::NoVectors { .. }) { "" } else { first };
                 Some(format!("{first}{}", self.makes_vectors()))
@@ -265,12 +269,6 @@ impl Finding {
             Remedy::Remove => Some("remove it".into()),
         }
     }
-}
-
-/// Tells whether strata runs a model: those name themselves by their digest, any other's vectors were brought along.
-pub(super) fn is_own(model: &ModelName) -> bool {
-    let digest = model.as_str().rsplit_once('-').map_or("", |(_, digest)| digest);
-    digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Problem {

@@ -16,7 +16,7 @@ use strata_shared::table::TableError;
 use strata_shared::vectors::VectorShard;
 
 use super::desk::{self, Depth, Desk, SHARDS_AT_ONCE};
-use super::finding::{self, Finding, Problem, Remedy};
+use super::finding::{Finding, Problem, Remedy};
 use super::generations::Corpus;
 use super::raw::{Content, Contents};
 use super::runs::Records;
@@ -117,14 +117,15 @@ fn used(corpus: &Corpus, records: &Records, model: &ModelName) -> BTreeSet<usize
     seen.flat_map(|known| known.manifest.shards.iter().map(ShardEntry::number)).collect()
 }
 
-/// Returns what mends a vector shard: what makes vectors makes those of the newest generation, a file has none of superseded rows.
+/// Returns what mends a vector shard: what makes vectors makes those of the newest generation.
 fn remedy(corpus: &Corpus, key: &Path) -> Remedy {
     let Some(Object::VectorShard(model, number)) = Object::parse(key) else { return Remedy::RestoreVectors };
     let newest = corpus.newest().into_iter().flat_map(|newest| &newest.manifest.shards);
     let entry = newest.into_iter().find(|shard| shard.number() == number);
     match entry {
-        Some(entry) if entry.superseded == 0 || finding::is_own(&model) => Remedy::Embed,
-        _ => Remedy::RestoreVectors,
+        Some(entry) if entry.superseded == 0 || model.has_fingerprint() => Remedy::Embed,
+        Some(_) => Remedy::CompactAndBring,
+        None => Remedy::RestoreVectors,
     }
 }
 

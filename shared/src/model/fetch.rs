@@ -11,7 +11,8 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use super::{FINGERPRINT_DIGITS, ModelError, file_error, is_external_data};
+use super::{ModelError, file_error, is_external_data};
+use crate::layout;
 use crate::store::Store;
 use crate::{cache, digest};
 
@@ -52,7 +53,7 @@ pub(super) async fn fetch(store: &Store, name: &str, cache: &Path) -> Result<Pat
         });
     }
     let shelf = cache.join("models/by-digest");
-    let place = shelf.join(&version_of(store.url(), &wanted)[..FINGERPRINT_DIGITS]);
+    let place = shelf.join(&version_of(store.url(), &wanted)[..layout::FINGERPRINT_DIGITS]);
     let folder = place.join(name);
     if folder.is_dir() {
         return Ok(folder);

@@ -7,9 +7,9 @@ use object_store::memory::InMemory;
 use strata::shard::{self, Compaction, ShardError};
 use strata_shared::documents::Documents;
 use strata_shared::exit::{Exit, Failure};
-use strata_shared::findings::Findings;
+use strata_shared::findings::{Findings, Topic, read_changes, read_topics};
 use strata_shared::generations;
-use strata_shared::layout::{self, ModelName, RunName};
+use strata_shared::layout::{self, ModelName, RunName, run_file};
 use strata_shared::manifest::Manifest;
 use strata_shared::run_record::RunRecord;
 use strata_shared::store::Store;
@@ -173,7 +173,8 @@ async fn add_model(store: &Store, model: &ModelName, without: &[usize]) {
 #[test]
 fn vectors_of_every_model_move_and_none_is_lost() {
     let models = [hashed_vectors::MODEL, "another"].map(|name| ModelName::new(name).unwrap());
-    for (without, folded) in [(&[][..], 3), (&[2], 1), (&[0, 2, 3], 3), (&[0], 3)] {
+    // The one of the third shard is folded, since nobody could bring vectors of the row of it that is superseded.
+    for (without, folded) in [(&[][..], 3), (&[2], 2), (&[0, 2, 3], 3), (&[0], 3)] {
         let store = store();
         runtime().block_on(async {
             make(&store).await;
@@ -199,6 +200,47 @@ fn shards_without_vectors_are_left_for_whoever_makes_them() {
         assert_eq!(objects::read(&store).await.unwrap(), before);
         hashed_vectors::embed(&store).await.unwrap();
         assert_eq!(compact(&store).await.unwrap().folded, 3);
+    });
+}
+
+#[test]
+fn a_shard_that_nobody_can_bring_vectors_for_is_folded_so_that_somebody_can() {
+    let store = store();
+    let (first, second) = months();
+    runtime().block_on(async {
+        Pipeline::new(&first, Vectors::Made).shard(&store).await.unwrap();
+        let month = Pipeline::new(&second, Vectors::Brought);
+        let missing = month.run(&store).await.unwrap_err();
+        assert_eq!(missing.exit(), Exit::Retry, "{missing}");
+        // All but its own, which has vectors.
+        assert_eq!(compact(&store).await.unwrap().folded, 3);
+        assert!(!month.shard(&store).await.unwrap().already_done, "the vectors of what was folded are missing");
+        reduce(&store, question(None)).await.unwrap();
+        // The last of them and its own are small, and have vectors by the same model now.
+        assert_eq!(compact(&store).await.unwrap().folded, 2);
+    });
+}
+
+#[test]
+fn a_run_over_folded_shards_finds_what_was_found_before() {
+    let store = store();
+    let tables = |run: RunName| {
+        let store = store.clone();
+        async move {
+            let topics = read_topics(&store, &layout::in_run(&run, run_file::TOPICS)).await.unwrap();
+            let same = topics.into_iter().map(|topic| Topic { strength: None, ..topic });
+            (same.collect::<Vec<_>>(), RunRecord::read(&store, &run).await.unwrap())
+        }
+    };
+    runtime().block_on(async {
+        let before = tables(make(&store).await.remove(1)).await;
+        assert!(!compact(&store).await.unwrap().is_nothing());
+        let run = reduce(&store, question(None)).await.unwrap();
+        let changes = read_changes(&store, &layout::in_run(&run, run_file::CHANGES)).await.unwrap();
+        assert!(changes.iter().all(|change| change.kind.is_sum() && change.documents == Some(0)), "{changes:?}");
+        let after = tables(run).await;
+        assert_eq!(before.0, after.0);
+        assert_eq!(after.1.predecessor.unwrap().run, before.1.run);
     });
 }
 

@@ -24,7 +24,7 @@ use crate::measurements::Stopwatch;
 use crate::outputs::Outputs;
 use crate::recall::Queries;
 use crate::sample::Sample;
-use crate::survey::{self, Survey};
+use crate::survey::{self, Start, Survey};
 use crate::{findings, index};
 
 /// A reduce under way.
@@ -107,9 +107,9 @@ impl Stages {
     async fn cluster_sample(&mut self, sample: Sample) -> Result<Clustering, Failure> {
         let sample_sha256 = sample.sha256();
         let Self { config, corpus, run, outputs, checkpoint, stopwatch, following, .. } = self;
-        let initial = following.as_ref().map(Following::centroids);
+        let start = following.as_ref().map_or(Start::Afresh, Following::start);
         let work = async {
-            let survey = Survey::make(config, corpus, sample, initial).await?;
+            let survey = Survey::make(config, corpus, sample, start).await?;
             replace(config, corpus, run, checkpoint).await?;
             let output = outputs.put(run_file::CENTROIDS, survey::encode_centroids(&survey.fit.centroids)?).await?;
             Ok::<_, Failure>((survey, output))

@@ -28,17 +28,23 @@ pub struct Survey {
     pub start: Option<WarmStart>,
 }
 
+/// Where a clustering starts.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Nowhere.
+    Afresh,
+    /// From centroids of an earlier sample, `[k, dim]`, unless a fresh start is better.
+    From(Array2<f32>),
+    /// From those of the very same sample, which stay; with what a fresh start was worse by.
+    Same(Array2<f32>, f64),
+}
+
 impl Survey {
-    /// Clusters a sample that was drawn, from `initial` centroids unless a fresh start is better.
+    /// Clusters a sample that was drawn.
     ///
     /// # Errors
     /// k-means fails.
-    pub async fn make(
-        config: &Config,
-        corpus: &Corpus,
-        sample: Sample,
-        initial: Option<Array2<f32>>,
-    ) -> Result<Self, Failure> {
+    pub async fn make(config: &Config, corpus: &Corpus, sample: Sample, start: Start) -> Result<Self, Failure> {
         let requested = config.clusters(corpus.num_rows());
         let params = Params {
             clusters: requested,
@@ -46,7 +52,7 @@ impl Survey {
             engine: config.settings.kmeans,
             ..Params::default()
         };
-        config.compute(move || cluster(sample, requested, &params, initial)).await
+        config.compute(move || cluster(sample, requested, &params, start)).await
     }
 }
 
@@ -90,16 +96,21 @@ fn read(shards: ShardStream, mut sampler: Sampler, num_rows: usize) -> Result<Sa
     Ok(sampler.finish().map_err(failed)?)
 }
 
-fn cluster(sample: Sample, requested: usize, params: &Params, initial: Option<Array2<f32>>) -> Result<Survey, Failure> {
+fn cluster(sample: Sample, requested: usize, params: &Params, start: Start) -> Result<Survey, Failure> {
     let failed = |error| ReduceError::stage("k-means", error);
     let vectors = sample.vectors.view();
-    let (fit, start) = match initial {
-        Some(initial) => {
+    let (fit, start) = match start {
+        Start::Afresh => (kmeans::fit(vectors, params).map_err(failed)?, None),
+        Start::From(initial) => {
             let (fit, start) = kmeans::fit_warm(vectors, initial, params).map_err(failed)?;
             tracing::info!(excess = start.excess, kept = start.is_kept, "clusters from earlier centroids");
             (fit, Some(start))
         }
-        None => (kmeans::fit(vectors, params).map_err(failed)?, None),
+        Start::Same(centroids, excess) => {
+            tracing::info!("the same documents as before: their clusters stay");
+            let fit = kmeans::fit_same(vectors, centroids, params).map_err(failed)?;
+            (fit, Some(WarmStart { is_kept: true, excess }))
+        }
     };
     if let Some(lowered) = fit.lowered {
         tracing::warn!("{lowered}");

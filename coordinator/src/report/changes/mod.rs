@@ -12,7 +12,7 @@ use serde::Serialize;
 use strata_shared::findings::{Change, ChangeKind, LonelyDocument, Status, Topic};
 use strata_shared::run_record::RunRecord;
 
-use super::figures::{count, counted};
+use super::figures::{NONE, count, counted, percent};
 pub use composition::compose;
 pub use json::json;
 pub use past::history;
@@ -102,6 +102,16 @@ impl Changes {
         };
         let mut met = BTreeSet::new();
         STATUSES.iter().flat_map(of_kind).filter(|change| met.insert(change.topic_id)).collect()
+    }
+
+    /// The recent share of a topic in the run that is compared with, and now, `0.90 → 2.97`, in percent.
+    pub(super) fn shares(&self, topic_id: Option<i64>) -> String {
+        let share = |step: Option<&Step>| {
+            let topic = step?.topics.iter().find(|topic| Some(topic.topic_id) == topic_id)?;
+            Some(percent(topic.recent_share?))
+        };
+        let shares = [self.steps.get(self.since_place), self.steps.last()].map(share);
+        shares.map(|share| share.unwrap_or_else(|| NONE.into())).join(" → ")
     }
 
     /// Says what came, went and was corrected.

@@ -50,7 +50,7 @@ impl Sheet<'_> {
     }
 
     /// Draws a table of changes in the order of their kinds, of each kind so many that all are seen.
-    fn table_by_kind(&self, columns: &[Column], changes: &[&Change], row: fn(&Change) -> Vec<Cell>) -> String {
+    fn table_by_kind(&self, columns: &[Column], changes: &[&Change], row: impl Fn(&Change) -> Vec<Cell>) -> String {
         let of_kinds = changes.chunk_by(|change, next| change.kind == next.kind);
         let shown = of_kinds.flat_map(|of_kind| of_kind.iter().take(LISTED_OF_KIND));
         let rows: Vec<Vec<Cell>> = shown.map(|change| row(change)).collect();
@@ -88,16 +88,27 @@ impl Sheet<'_> {
             Column::left(""),
             Column::right("id"),
             Column::flexible("topic"),
-            Column::right("docs").spare(2),
+            Column::right("share, %"),
             Column::left("fade before").spare(1),
             Column::left("fade now"),
         ];
         let text = match self.changes.of_statuses().as_slice() {
             _ if !self.changes.same_periods => self.paragraph(OTHER_PERIODS),
             [] => self.paragraph("no status changed"),
-            changes => self.table_by_kind(&columns, changes, status_row),
+            changes => self.table_by_kind(&columns, changes, |change| self.status_row(change)),
         };
         self.heading("Statuses that changed") + &text + &self.all_renamed()
+    }
+
+    fn status_row(&self, change: &Change) -> Vec<Cell> {
+        vec![
+            Cell::new(&transition(change), change.status.map_or(Ink::Usual, ink)),
+            id(change.topic_id),
+            text(change.name.as_ref()),
+            Cell::usual(self.changes.shares(change.topic_id)),
+            Cell::usual(fade([change.former_fade, change.former_fade_low, change.former_fade_high])),
+            Cell::usual(fade([change.fade, change.fade_low, change.fade_high])),
+        ]
     }
 
     fn all_renamed(&self) -> String {
@@ -201,17 +212,6 @@ pub(in super::super) fn origin(change: &Change) -> String {
         (ChangeKind::Born, None, Some(known)) => format!("{} % new documents", figures::percent(1.0 - known)),
         _ => String::new(),
     }
-}
-
-fn status_row(change: &Change) -> Vec<Cell> {
-    vec![
-        Cell::new(&transition(change), change.status.map_or(Ink::Usual, ink)),
-        id(change.topic_id),
-        text(change.name.as_ref()),
-        number(change.documents),
-        Cell::usual(fade([change.former_fade, change.former_fade_low, change.former_fade_high])),
-        Cell::usual(fade([change.fade, change.fade_low, change.fade_high])),
-    ]
 }
 
 /// Writes how a status changed, `steady → fading`.

@@ -13,6 +13,11 @@ use Heading::{Number, Text};
 /// Rows that are open to see; the rest is in the table of the run.
 const ROWS: usize = 40;
 
+/// What the kinds of events mean, and their numbers of documents.
+const KINDS: &str = "A topic is a cluster: one that is born or died had no counterpart in the other run, and its documents are new, withdrawn, \
+     or shared out among its neighbours. Documents are all of it then; of one that was split off or merged they are what it shares \
+     with the other topic, in brackets as a part of that.";
+
 /// What stands above a column.
 enum Heading {
     Text(&'static str),
@@ -51,7 +56,7 @@ fn table(
     changes: &[&Change],
     (caption, none): (&'static str, &'static str),
     columns: &[Heading],
-    row: fn(&Change) -> Markup,
+    row: impl Fn(&Change) -> Markup,
 ) -> Markup {
     if changes.is_empty() {
         return markup!("<h3>{}</h3><p>{}</p>", caption, none);
@@ -77,7 +82,7 @@ fn events(changes: &Changes) -> Markup {
     let caveats = caveats.iter().map(|text| markup!("<p class=\"soft\">{}.</p>", foreign(text, TITLE)));
     let caveats = Markup::join(caveats);
     let captions = ("Topics that came and went", "No topic came or went.");
-    markup!("{}{}", table(&changes.of(&EVENTS), captions, &columns, event), caveats)
+    markup!("{}<p class=\"soft\">{}</p>{}", table(&changes.of(&EVENTS), captions, &columns, event), KINDS, caveats)
 }
 
 fn event(change: &Change) -> Markup {
@@ -100,12 +105,13 @@ fn statuses_that_changed(changes: &Changes) -> Markup {
     if !changes.same_periods {
         return markup!("<h3>Statuses that changed</h3><p>{}.</p>", OTHER_PERIODS);
     }
-    let columns = [Text("what"), Text("topic"), Number("fade before"), Number("fade now")];
+    let columns = [Text("what"), Text("topic"), Number("share, %"), Number("fade before"), Number("fade now")];
     table(&changes.of_statuses(), ("Statuses that changed", "No status changed."), &columns, |change| {
         markup!(
-            r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td></tr>"#,
+            r#"<tr><td>{}</td><th scope="row">{}</th><td class="number">{}</td><td class="number">{}</td><td class="number">{}</td></tr>"#,
             Figure(transition(change)),
             topic(change),
+            Figure(changes.shares(change.topic_id)),
             fade([change.former_fade, change.former_fade_low, change.former_fade_high]),
             fade([change.fade, change.fade_low, change.fade_high])
         )

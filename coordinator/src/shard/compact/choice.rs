@@ -1,13 +1,13 @@
 //! A generation's shards and what there is of their vectors → which of them are folded together. Pure, but for the look.
 //!
 //! Invariant: shards are folded only among those that have vectors by the same models, of the same dimensions: none is lost, and
-//! none has to be made again. What has no vectors yet is left for whoever brings or makes them. A second look at what came of
-//! the first finds nothing to fold.
+//! none has to be made again. What has no vectors yet is left for whoever brings or makes them, but for a shard that nobody can
+//! bring any for, since rows of it were superseded meanwhile. A second look at what came of the first finds nothing to fold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt};
-use strata_shared::layout::{self, ModelName};
+use strata_shared::layout::{self, ModelName, Object};
 use strata_shared::manifest::{Manifest, ShardEntry};
 use strata_shared::store::Store;
 use strata_shared::table::TableError;
@@ -38,6 +38,7 @@ struct Candidate {
     /// The text of those.
     text_bytes: u64,
     is_small: bool,
+    /// Whether it is worth the writing alone.
     is_worn: bool,
     /// What is read to move it.
     read_bytes: u64,
@@ -61,8 +62,7 @@ pub(super) struct Group {
 /// # Errors
 /// The store's.
 pub(super) async fn choose(store: &Store, manifest: &Manifest) -> Result<Vec<Group>, ShardError> {
-    let names = store.folders(&layout::vectors()).await?;
-    let models: Vec<ModelName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let models = models(store, manifest).await?;
     let rows_per_shard = manifest.settings.rows_per_shard as u64;
     let candidates: Vec<Option<Candidate>> = futures::stream::iter(manifest.shards.iter().enumerate())
         .map(|(place, shard)| look(store, &models, place, shard, rows_per_shard))
@@ -70,6 +70,17 @@ pub(super) async fn choose(store: &Store, manifest: &Manifest) -> Result<Vec<Gro
         .try_collect()
         .await?;
     Ok(group(candidates.into_iter().flatten().collect(), rows_per_shard))
+}
+
+/// Returns the models by which shards of a generation have vectors.
+async fn models(store: &Store, manifest: &Manifest) -> Result<Vec<ModelName>, ShardError> {
+    let listed: BTreeSet<usize> = manifest.shards.iter().map(ShardEntry::number).collect();
+    let objects = store.list(&layout::vectors()).await?;
+    let of_listed = objects.iter().filter_map(|object| match Object::parse(&object.location)? {
+        Object::VectorShard(model, number) => listed.contains(&number).then_some(model),
+        _ => None,
+    });
+    Ok(of_listed.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 async fn look(
@@ -81,7 +92,7 @@ async fn look(
 ) -> Result<Option<Candidate>, ShardError> {
     let is_worn = shard.superseded * WORN >= shard.rows && shard.superseded > 0;
     let has_few_rows = shard.live_rows() * SMALL < rows_per_shard;
-    if !is_worn && !has_few_rows {
+    if shard.superseded == 0 && !has_few_rows {
         return Ok(None);
     }
     let (mut found, mut text_bytes, mut read_bytes) = (Models::new(), 0, shard.bytes);
@@ -98,7 +109,11 @@ async fn look(
         }
     }
     let is_small = has_few_rows && text_bytes * SMALL < SHARD_BYTES as u64;
-    let is_chosen = (is_small || is_worn) && !found.is_empty();
+    // No file has vectors of what superseded rows were.
+    let is_stuck =
+        shard.superseded > 0 && models.iter().any(|model| !model.has_fingerprint() && !found.contains_key(model));
+    let is_chosen = is_stuck || (is_small || is_worn) && !found.is_empty();
+    let is_worn = is_worn || is_stuck;
     let live_rows = shard.live_rows();
     Ok(is_chosen.then_some(Candidate { place, models: found, live_rows, text_bytes, is_small, is_worn, read_bytes }))
 }

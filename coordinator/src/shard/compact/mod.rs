@@ -23,6 +23,7 @@ use strata_shared::manifest::{CompactionRecord, Manifest, ShardEntry};
 use strata_shared::store::Store;
 use strata_shared::telemetry::Progress;
 
+use super::brought;
 use super::corpus;
 use super::earlier;
 use super::error::ShardError;
@@ -223,6 +224,7 @@ impl Folded {
         if !store.copy(&layout::rejected_of(number - 1), &refusals).await? {
             store.delete(&refusals).await?;
         }
+        brought::remove_foreign(store, &self.manifest).await?;
         corpus::remove_shards(self.manifest.next_shard, store).await
     }
 }

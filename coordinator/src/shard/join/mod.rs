@@ -216,7 +216,7 @@ pub(super) async fn without_vectors(
     without.retain(|shard| shard.superseded == 0);
     if without.len() < num_without {
         let shards = num_without - without.len();
-        tracing::warn!(%model, shards, "shards with superseded rows get no vectors that were made elsewhere");
+        tracing::warn!(%model, shards, "shards with superseded rows get no vectors that were made elsewhere: `strata compact` makes others of them that do");
     }
     Ok(without)
 }

@@ -62,6 +62,27 @@ pub fn fit_warm(
     Ok((if start.is_kept { warm } else { fresh }, start))
 }
 
+/// Takes the centroids of an earlier clustering of the very same sample, `[n, dim]`, as they are.
+///
+/// Further steps would pay little, and move documents from topic to topic though none has come or gone.
+///
+/// # Errors
+/// [`FitError`] if the sample is empty or no centroid is given.
+pub fn fit_same(sample: ArrayView2<'_, f32>, centroids: Array2<f32>, params: &Params) -> Result<Fit, FitError> {
+    if sample.nrows() == 0 {
+        return Err(FitError::EmptySample);
+    }
+    if centroids.nrows() == 0 {
+        return Err(KMeansParamsError::NClusters.into());
+    }
+    let sample = sample.as_standard_layout();
+    let occupied = Occupied::new(sample.view(), Centroids::new(centroids));
+    let fit = occupy(params.engine, occupied, sample.view())?;
+    let distinct = params.clusters.min(seeding_rows(sample.view(), params.clusters).nrows());
+    let lowered = lowered(params.clusters, distinct, fit.centroids.len());
+    Ok(Fit { lowered, ..fit })
+}
+
 /// Holds a warm start against a fresh one.
 fn judge(warm: &Fit, fresh: &Fit) -> WarmStart {
     // Where a sample coincides with its centroids there is nothing to be trapped in.

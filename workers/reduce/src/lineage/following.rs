@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use strata_shared::centroids;
 use strata_shared::exit::{Classify, Exit, Failure};
 use strata_shared::findings::{self, Topic};
+use strata_shared::generations;
 use strata_shared::labels::Labels;
 use strata_shared::layout::{self, RunName, run_file};
+use strata_shared::manifest::ManifestError;
 use strata_shared::run_record::{PredecessorRecord, RunRecord};
 use strata_shared::store::Store;
 use strata_shared::table::TableError;
@@ -19,6 +21,7 @@ use super::predecessor;
 use crate::config::{Config, FormerExtent};
 use crate::corpus::Corpus;
 use crate::kmeans::Centroids;
+use crate::survey::Start;
 
 /// Label shards that are read ahead of the one that is counted.
 const SHARDS_AHEAD: usize = 2;
@@ -73,6 +76,8 @@ pub struct Following {
     /// Its topics, in label order.
     pub topics: Vec<Topic>,
     centroids: Array2<f32>,
+    /// Whether it answered the same question about the very same documents, which were folded into other shards since.
+    is_same: bool,
 }
 
 /// Topics and documents matched with those of the run that is followed.
@@ -109,19 +114,21 @@ impl Following {
             None => newest_record(config, corpus, run).await?,
         };
         match record {
-            Some(record) => Ok(Some(Self::read(corpus, record).await?)),
+            Some(record) => Ok(Some(Self::read(config, corpus, record).await?)),
             None => Ok(None),
         }
     }
 
-    async fn read(corpus: &Corpus, record: RunRecord) -> Result<Self, Failure> {
+    async fn read(config: &Config, corpus: &Corpus, record: RunRecord) -> Result<Self, Failure> {
         let (store, run) = (corpus.store(), RunName::new(&record.run)?);
         let topics = findings::read_topics(store, &layout::in_run(&run, run_file::TOPICS)).await?;
         let values = centroids::read(store, &layout::in_run(&run, run_file::CENTROIDS), corpus.dim()).await?;
         let shape = (values.len() / corpus.dim(), corpus.dim());
         let centroids = Array2::from_shape_vec(shape, values).map_err(|error| Failure::new(Exit::Data, error))?;
         tracing::info!(predecessor = %run, generation = record.generation, topics = topics.len(), "follows a run");
-        Ok(Self { run, record, topics, centroids })
+        let is_same =
+            record.parameters == config.settings && only_folded(store, record.generation, corpus.generation()).await?;
+        Ok(Self { run, record, topics, centroids, is_same })
     }
 
     /// Returns what the run's size means for one that follows it.
@@ -130,10 +137,15 @@ impl Following {
         FormerExtent { clusters: self.record.clusters.requested, rows: self.record.rows as usize }
     }
 
-    /// Returns its centroids, `[k, dim]`.
+    /// Returns where a clustering starts that follows it.
     #[must_use]
-    pub fn centroids(&self) -> Array2<f32> {
-        self.centroids.clone()
+    pub fn start(&self) -> Start {
+        let centroids = self.centroids.clone();
+        if !self.is_same {
+            return Start::From(centroids);
+        }
+        let excess = self.record.predecessor.as_ref().filter(|predecessor| predecessor.warm);
+        Start::Same(centroids, excess.map_or(0.0, |predecessor| predecessor.excess))
     }
 
     /// Returns what the record of a run that follows it keeps; `warm` and `excess` say how the clustering came out.
@@ -177,6 +189,19 @@ impl Following {
         let lineage = trace(&overlap, &ancestors, sizes, both, self.record.next_topic_id());
         Ok(Traced { lineage, documents_in: overlap.documents_in, documents_out: overlap.documents_out })
     }
+}
+
+/// Tells whether shards were folded together between two generations, and nothing else was done.
+async fn only_folded(store: &Store, former: u64, now: u64) -> Result<bool, Failure> {
+    for number in former + 1..=now {
+        match generations::read(store, number).await {
+            Ok(read) if read.manifest.compaction.is_some() => {}
+            Err(ManifestError::Store(error)) => return Err(error.into()),
+            // It changed documents, or was pruned and may have.
+            _ => return Ok(false),
+        }
+    }
+    Ok(former < now)
 }
 
 /// Reads the record of a run that was named, if it can be followed.
