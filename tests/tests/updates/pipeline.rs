@@ -18,9 +18,9 @@ use tempfile::TempDir;
 
 /// A month in files, and whether its vectors are brought along or made by a map.
 pub(crate) struct Pipeline {
-    folder: TempDir,
     lines: PathBuf,
     vectors: Option<PathBuf>,
+    folder: TempDir,
 }
 
 /// Where a month's vectors come from.
