@@ -106,7 +106,9 @@ pub async fn changes(store: &Store, run: &RunRecord, since: Option<&str>) -> Res
             None => Ok(None),
         };
     };
-    let ancestors = ancestors(store, run, if since.is_some() { usize::MAX } else { MOST_RUNS }).await?;
+    // A history goes back so far where nobody asks for more.
+    let most = if since.is_none_or(|since| since == predecessor.run) { MOST_RUNS } else { usize::MAX };
+    let ancestors = ancestors(store, run, most).await?;
     let place = match since {
         Some(since) if since == predecessor.run => 0,
         Some(since) => find(store, run, &ancestors, since).await?,
@@ -138,6 +140,14 @@ pub async fn last_told(store: &Store, run: &RunRecord) -> Result<Option<String>,
         }
     }
     Ok(None)
+}
+
+/// Returns the names of the runs that `run` follows, the newest first.
+///
+/// # Errors
+/// The store's own.
+pub async fn followed(store: &Store, run: &RunRecord) -> Result<Vec<String>, Failure> {
+    Ok(ancestors(store, run, MOST_RUNS).await?.into_iter().map(|record| record.run).collect())
 }
 
 /// Adds up the documents that updates changed after generation `former` up to `now`; `None` where one of those is not there, or the

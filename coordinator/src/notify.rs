@@ -190,7 +190,7 @@ enum Before {
 
 /// Compares a run with the last one that was told of, so that a month that nobody took is told with the next.
 ///
-/// Where there was none, or it can no longer be compared with, it is compared with the one before.
+/// Where there was none, or it can no longer be compared with, it is compared with the last one that found something else.
 async fn untold(store: &Store, record: &RunRecord) -> Result<(Option<Changes>, Before), Failure> {
     if let Some(since) = ancestry::last_told(store, record).await? {
         match ancestry::changes(store, record, Some(&since)).await {
@@ -199,7 +199,14 @@ async fn untold(store: &Store, record: &RunRecord) -> Result<(Option<Changes>, B
             Err(error) => tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}"),
         }
     }
-    Ok((ancestry::changes(store, record, None).await?, Before::WasNot))
+    let mut changes = ancestry::changes(store, record, None).await?;
+    for since in ancestry::followed(store, record).await?.iter().skip(1) {
+        if !changes.as_ref().is_some_and(Changes::is_nothing) {
+            break;
+        }
+        changes = ancestry::changes(store, record, Some(since)).await?;
+    }
+    Ok((changes, Before::WasNot))
 }
 
 fn compose(store: &Store, record: &RunRecord, changes: Option<&Changes>) -> Result<Vec<u8>, Failure> {

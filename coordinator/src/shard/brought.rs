@@ -35,7 +35,10 @@ pub(super) async fn bring(
         return read(sources, store, manifest, Some(written)).await;
     }
     let own = sources.vectors.as_ref().map(|(_, model)| model);
-    for key in leftovers(store, manifest, target.first_shard, own).await? {
+    // Of a first generation nobody can say whether an attempt at it died or it was lost, with the vectors of others.
+    let is_update = target.first_shard > 0;
+    let gives_way = |model: &ModelName| own == Some(model) || is_update && !model.has_fingerprint();
+    for key in leftovers(store, manifest, target.first_shard, gives_way).await? {
         target.expect_open(store).await?;
         store.delete(&key).await?;
     }
@@ -52,18 +55,19 @@ pub(super) async fn bring(
 /// The store's.
 pub(super) async fn remove_foreign(store: &Store, manifest: &Manifest) -> Result<(), ShardError> {
     let Some(first) = manifest.made_shards().map(ShardEntry::number).min() else { return Ok(()) };
-    for key in leftovers(store, manifest, first, None).await? {
+    for key in leftovers(store, manifest, first, |_| false).await? {
         store.delete(&key).await?;
     }
     Ok(())
 }
 
-/// Returns the vector shards from the number `first` on that are by `own`, or not of what `manifest` has under their number.
+/// Returns the vector shards from the number `first` on whose model gives way, or that are not of what `manifest` has under their
+/// number.
 async fn leftovers(
     store: &Store,
     manifest: &Manifest,
     first: usize,
-    own: Option<&ModelName>,
+    gives_way: impl Fn(&ModelName) -> bool,
 ) -> Result<Vec<Path>, ShardError> {
     let shards: Vec<ShardEntry> = manifest.made_shards().cloned().collect();
     let mut leftovers = Vec::new();
@@ -73,7 +77,7 @@ async fn leftovers(
             continue;
         }
         let vectors = VectorShards { store, model: &model, shards: &shards };
-        let place = shards.iter().position(|shard| shard.number() == number).filter(|_| own != Some(&model));
+        let place = shards.iter().position(|shard| shard.number() == number).filter(|_| !gives_way(&model));
         let is_sound = match place {
             Some(place) => vectors.is_present(place).await?,
             None => false,

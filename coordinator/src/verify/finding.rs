@@ -234,7 +234,8 @@ impl Finding {
 
     fn mend(&self) -> Option<String> {
         // A command that makes what is missing takes what is there for what it should be.
-        let first = if self.problem == Problem::Missing { "" } else { "remove it, then " };
+        let is_absent = matches!(self.problem, Problem::Missing | Problem::NoVectors { .. });
+        let first = if is_absent { "" } else { "remove it, then " };
         match &self.remedy {
             Remedy::Nothing => None,
             Remedy::Restore => Some("restore it from a copy of the store, else shard into a new one".into()),
@@ -250,12 +251,9 @@ impl Finding {
             Remedy::RestoreVectors => {
                 Some("restore it from a copy of the store, as no command makes vectors of an earlier generation".into())
             }
-            // No file has vectors of what superseded rows were.
-            Remedy::CompactAndBring => Some(format!("{first}`strata compact` and then {}", self.makes_vectors())),
-            Remedy::Embed => {
-                let first = if matches!(self.problem, Problem::NoVectors { .. }) { "" } else { first };
-                Some(format!("{first}{}", self.makes_vectors()))
-            }
+            // No file has vectors of what superseded rows were; a compaction leaves behind what it cannot read.
+            Remedy::CompactAndBring => Some(format!("`strata compact` and then {}", self.makes_vectors())),
+            Remedy::Embed => Some(format!("{first}{}", self.makes_vectors())),
             Remedy::Reduce { run, question, force } => {
                 let force = if *force { " --force" } else { "" };
                 Some(match question.as_ref().map(Question::flags) {

@@ -103,7 +103,10 @@ fn find_missing(desk: &mut Desk<'_>, corpus: &Corpus, records: &Records) {
         // Of earlier generations alone: months to come do not need them.
         folded.into_iter().for_each(|key| desk.find(Finding::note(key, Problem::Missing, Remedy::RestoreVectors)));
         if missing > 0 {
-            desk.find(Finding::note(layout::vectors_of(&model), Problem::NoVectors { missing, total }, Remedy::Embed));
+            let is_worn = |shard: &&ShardEntry| shard.superseded > 0 && is_missing(&shard.number());
+            let is_stuck = !model.has_fingerprint() && newest.manifest.shards.iter().any(|shard| is_worn(&shard));
+            let remedy = if is_stuck { Remedy::CompactAndBring } else { Remedy::Embed };
+            desk.find(Finding::note(layout::vectors_of(&model), Problem::NoVectors { missing, total }, remedy));
         }
     }
 }

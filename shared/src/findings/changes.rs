@@ -34,7 +34,7 @@ pub enum ChangeKind {
     Renamed,
     /// A topic that is extinct and was not.
     NowExtinct,
-    /// A topic that is fading and neither was nor was extinct.
+    /// A topic that is fading and was not; it may have been extinct.
     NowFading,
     /// A topic that was fading or extinct and is neither.
     NoLongerFading,

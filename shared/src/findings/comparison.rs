@@ -32,7 +32,7 @@ fn compare_topic(former: &Topic, now: &Topic) -> Vec<Change> {
 fn status_changes(former: Status, now: Status) -> Vec<ChangeKind> {
     [
         (ChangeKind::NowExtinct, now == Status::Extinct && former != Status::Extinct),
-        (ChangeKind::NowFading, now == Status::Fading && !former.is_decline()),
+        (ChangeKind::NowFading, now == Status::Fading && former != Status::Fading),
         (ChangeKind::NoLongerFading, former.is_decline() && !now.is_decline()),
         (ChangeKind::NowEmerging, now.is_growth() && !former.is_growth()),
         (ChangeKind::NoLongerEmerging, former.is_growth() && !now.is_growth()),
@@ -178,6 +178,8 @@ mod tests {
         let changes = compare_topics(&[topic(4, Status::Fading)], &[topic(4, Status::Extinct)], true);
         assert_eq!(compare_topics(&[topic(4, Status::Fading)], &[topic(4, Status::Extinct)], false), []);
         assert_eq!(changes.iter().map(|change| change.kind).collect::<Vec<_>>(), [ChangeKind::NowExtinct]);
+        let changes = compare_topics(&[topic(4, Status::Extinct)], &[topic(4, Status::Fading)], true);
+        assert_eq!(changes.iter().map(|change| change.kind).collect::<Vec<_>>(), [ChangeKind::NowFading]);
     }
 
     #[test]

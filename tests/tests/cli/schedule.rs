@@ -144,12 +144,13 @@ fn a_compaction_after_a_month_that_nobody_took_does_not_hide_it() {
     let months = monthly::four();
     monthly::write_all(&folder.path(""), &months).unwrap();
     for (month, _) in &months[..3] {
-        let words = format!("shard @{month}.jsonl --vectors @{month}.parquet --model-name hashed --store @store");
-        folder.strata(&format!("{words} --complete --rows-per-shard 40")).ended_with(0);
+        run_month(&folder, month, "false").ended_with(1);
     }
     run_month(&folder, "april", "false").ended_with(1);
     folder.strata("compact --store @store").ended_with(0);
     run_month(&folder, "april", &format!("cat >> {}", folder.path("told").display())).ended_with(0);
     let told = told(&folder);
     assert_eq!((told.len(), &told[0]["generation"]), (1, &5.into()));
+    let text = told[0]["text"].as_str().unwrap();
+    assert!(text.contains("5 documents came, 0 went"), "what April brought: {text}");
 }

@@ -151,6 +151,8 @@ fn vectors_of_an_attempt_that_died_give_way_to_others_and_to_none() {
     after_every_death(&february, &async |store| none.shard(store).await.map(drop), |write, inner| {
         let verdict = runtime().block_on(verify::run(&store(inner), Depth::Contents)).unwrap();
         assert_eq!(verdict.num_damaged(), 0, "after write {write}: {}", verify::terminal(&verdict));
+        let is_left = |key: &String| key.starts_with("vectors/") && key.ends_with("shard_00003.parquet");
+        assert!(!read(inner).keys().any(is_left), "after write {write}: vectors that nobody has brought");
     });
 }
 

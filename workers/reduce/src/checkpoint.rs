@@ -58,7 +58,7 @@ impl Followed {
 }
 
 /// What this version makes of a question; to be raised with whatever changes the bytes of an object.
-const METHOD: u32 = 4;
+const METHOD: u32 = 5;
 
 /// The stages that are finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -191,6 +191,12 @@ impl Corpus {
         &self.model
     }
 
+    /// Returns what the generation consists of.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// Returns the number of the generation.
     #[must_use]
     pub fn generation(&self) -> u64 {

@@ -82,7 +82,9 @@ fn events(changes: &Changes) -> Markup {
     let caveats = caveats.iter().map(|text| markup!("<p class=\"soft\">{}.</p>", foreign(text, TITLE)));
     let caveats = Markup::join(caveats);
     let captions = ("Topics that came and went", "No topic came or went.");
-    markup!("{}<p class=\"soft\">{}</p>{}", table(&changes.of(&EVENTS), captions, &columns, event), KINDS, caveats)
+    let told = changes.of(&EVENTS);
+    let kinds = (!told.is_empty()).then(|| markup!("<p class=\"soft\">{}</p>", KINDS));
+    markup!("{}{}{}", table(&told, captions, &columns, event), kinds, caveats)
 }
 
 fn event(change: &Change) -> Markup {

@@ -37,9 +37,8 @@ struct Candidate {
     live_rows: u64,
     /// The text of those.
     text_bytes: u64,
-    is_small: bool,
-    /// Whether it is worth the writing alone.
-    is_worn: bool,
+    /// Whether it is worth the writing though as many shards come of it.
+    is_worth_alone: bool,
     /// What is read to move it.
     read_bytes: u64,
 }
@@ -62,7 +61,7 @@ pub(super) struct Group {
 /// # Errors
 /// The store's.
 pub(super) async fn choose(store: &Store, manifest: &Manifest) -> Result<Vec<Group>, ShardError> {
-    let models = models(store, manifest).await?;
+    let models = Vectors::list(store, manifest).await?;
     let rows_per_shard = manifest.settings.rows_per_shard as u64;
     let candidates: Vec<Option<Candidate>> = futures::stream::iter(manifest.shards.iter().enumerate())
         .map(|(place, shard)| look(store, &models, place, shard, rows_per_shard))
@@ -72,31 +71,53 @@ pub(super) async fn choose(store: &Store, manifest: &Manifest) -> Result<Vec<Gro
     Ok(group(candidates.into_iter().flatten().collect(), rows_per_shard))
 }
 
-/// Returns the models by which shards of a generation have vectors.
-async fn models(store: &Store, manifest: &Manifest) -> Result<Vec<ModelName>, ShardError> {
-    let listed: BTreeSet<usize> = manifest.shards.iter().map(ShardEntry::number).collect();
-    let objects = store.list(&layout::vectors()).await?;
-    let of_listed = objects.iter().filter_map(|object| match Object::parse(&object.location)? {
-        Object::VectorShard(model, number) => listed.contains(&number).then_some(model),
-        _ => None,
-    });
-    Ok(of_listed.collect::<BTreeSet<_>>().into_iter().collect())
+/// The models by which shards of a generation have vectors, and those of them that only a compaction lets be completed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Vectors {
+    all: BTreeSet<ModelName>,
+    /// Vectors by these were made elsewhere, and rows were superseded of every shard that has none: no file has vectors of what
+    /// those rows were. Where another shard has none, nobody brings any more, or has yet to.
+    stuck: BTreeSet<ModelName>,
+}
+
+impl Vectors {
+    async fn list(store: &Store, manifest: &Manifest) -> Result<Self, ShardError> {
+        let objects = store.list(&layout::vectors()).await?;
+        let shards = objects.iter().filter_map(|object| match Object::parse(&object.location)? {
+            Object::VectorShard(model, number) => Some((model, number)),
+            _ => None,
+        });
+        Ok(Self::of(&shards.collect(), &manifest.shards))
+    }
+
+    fn of(present: &BTreeSet<(ModelName, usize)>, shards: &[ShardEntry]) -> Self {
+        let has = |model: &ModelName, shard: &ShardEntry| present.contains(&(model.clone(), shard.number()));
+        let models: BTreeSet<ModelName> = present.iter().map(|(model, _)| model.clone()).collect();
+        let all =
+            models.into_iter().filter(|model| shards.iter().any(|shard| has(model, shard))).collect::<BTreeSet<_>>();
+        let is_stuck = |model: &&ModelName| {
+            !model.has_fingerprint() && shards.iter().all(|shard| has(model, shard) || shard.superseded > 0)
+        };
+        let stuck = all.iter().filter(is_stuck).cloned().collect();
+        Self { all, stuck }
+    }
 }
 
 async fn look(
     store: &Store,
-    models: &[ModelName],
+    models: &Vectors,
     place: usize,
     shard: &ShardEntry,
     rows_per_shard: u64,
 ) -> Result<Option<Candidate>, ShardError> {
     let is_worn = shard.superseded * WORN >= shard.rows && shard.superseded > 0;
     let has_few_rows = shard.live_rows() * SMALL < rows_per_shard;
-    if shard.superseded == 0 && !has_few_rows {
+    let may_be_stuck = shard.superseded > 0 && !models.stuck.is_empty();
+    if !is_worn && !has_few_rows && !may_be_stuck {
         return Ok(None);
     }
     let (mut found, mut text_bytes, mut read_bytes) = (Models::new(), 0, shard.bytes);
-    for model in models {
+    for model in &models.all {
         let key = layout::vector_shard(model, shard.number());
         match VectorShard::open(store, &key, model, &shard.sha256, shard.rows as usize).await {
             Ok(vectors) => {
@@ -104,18 +125,23 @@ async fn look(
                 read_bytes += vectors.stored_bytes(false);
                 found.insert(model.clone(), vectors.dim());
             }
+            Err(TableError::Missing { .. }) => {}
+            Err(TableError::Store(error)) if error.is_not_found() => {}
             Err(TableError::Store(error)) => return Err(error.into()),
-            Err(_) => {}
+            Err(error) if may_be_stuck && models.stuck.contains(model) => {
+                tracing::warn!("{error}: is left behind, so that others can be brought");
+            }
+            Err(error) => {
+                tracing::warn!("{error}: its shard is left alone");
+                return Ok(None);
+            }
         }
     }
     let is_small = has_few_rows && text_bytes * SMALL < SHARD_BYTES as u64;
-    // No file has vectors of what superseded rows were.
-    let is_stuck =
-        shard.superseded > 0 && models.iter().any(|model| !model.has_fingerprint() && !found.contains_key(model));
+    let is_stuck = may_be_stuck && models.stuck.iter().any(|model| !found.contains_key(model));
     let is_chosen = is_stuck || (is_small || is_worn) && !found.is_empty();
-    let is_worn = is_worn || is_stuck;
-    let live_rows = shard.live_rows();
-    Ok(is_chosen.then_some(Candidate { place, models: found, live_rows, text_bytes, is_small, is_worn, read_bytes }))
+    let (is_worth_alone, live_rows) = (is_worn || is_stuck, shard.live_rows());
+    Ok(is_chosen.then_some(Candidate { place, models: found, live_rows, text_bytes, is_worth_alone, read_bytes }))
 }
 
 fn group(candidates: Vec<Candidate>, rows_per_shard: u64) -> Vec<Group> {
@@ -127,7 +153,7 @@ fn group(candidates: Vec<Candidate>, rows_per_shard: u64) -> Vec<Group> {
         let mut candidates = candidates;
         if num_targets(&candidates, rows_per_shard) >= candidates.len() as u64 {
             // As many shards would come of it: only rows that nobody reads any more are worth the writing.
-            candidates.retain(|candidate| candidate.is_worn);
+            candidates.retain(|candidate| candidate.is_worth_alone);
         }
         Group {
             places: candidates.iter().map(|candidate| candidate.place).collect(),
@@ -156,9 +182,8 @@ mod tests {
     /// A shard with vectors by these models, of so many rows, some of them superseded.
     fn candidate(place: usize, models: &[&str], rows: u64, superseded: u64) -> Candidate {
         let models = models.iter().map(|name| (name.parse().unwrap(), 4)).collect();
-        let (live_rows, is_worn) = (rows - superseded, superseded * WORN >= rows && superseded > 0);
-        let is_small = live_rows * SMALL < ROWS;
-        Candidate { place, models, live_rows, text_bytes: 1, is_small, is_worn, read_bytes: 1 }
+        let (live_rows, is_worth_alone) = (rows - superseded, superseded * WORN >= rows && superseded > 0);
+        Candidate { place, models, live_rows, text_bytes: 1, is_worth_alone, read_bytes: 1 }
     }
 
     fn places(candidates: Vec<Candidate>) -> Vec<Vec<usize>> {
@@ -183,6 +208,34 @@ mod tests {
         assert_eq!(places(vec![candidate(0, &["a"], 40, 10)]), [[0]]);
         assert_eq!(places(vec![candidate(0, &["a"], 100, 25), candidate(3, &["a"], 40, 0)]), [[0]]);
         assert_eq!(places(vec![candidate(0, &["a"], 100, 60), candidate(3, &["a"], 40, 0)]), [[0, 3]]);
+    }
+
+    /// Which models are stuck where shards have so many superseded rows and vectors by these.
+    fn stuck(shards: &[(u64, &[&str])]) -> Vec<String> {
+        let entry = |(number, (superseded, _)): (usize, &(u64, &[&str]))| ShardEntry {
+            key: layout::raw_shard(number).to_string(),
+            rows: 10,
+            superseded: *superseded,
+            bytes: 1,
+            sha256: String::new(),
+        };
+        let entries: Vec<ShardEntry> = shards.iter().enumerate().map(entry).collect();
+        let of_shard = |(number, (_, models)): (usize, &(u64, &[&str]))| {
+            let names: Vec<ModelName> = models.iter().map(|name| name.parse().unwrap()).collect();
+            names.into_iter().map(move |model| (model, number))
+        };
+        let present = shards.iter().enumerate().flat_map(of_shard).collect();
+        Vectors::of(&present, &entries).stuck.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_model_is_stuck_where_nothing_but_superseded_rows_keeps_its_vectors_away() {
+        assert_eq!(stuck(&[(1, &[]), (0, &["a"])]), ["a"]);
+        assert!(stuck(&[(1, &[]), (0, &[]), (0, &["a"])]).is_empty(), "the second can be brought as it is");
+        assert!(stuck(&[(1, &["b"]), (2, &["b"]), (0, &["b"])]).is_empty() == stuck(&[(0, &["b"])]).is_empty());
+        assert!(stuck(&[(1, &["old"]), (1, &["new"]), (0, &["new"])]).contains(&"new".to_owned()));
+        assert!(!stuck(&[(1, &["old"]), (1, &["new"]), (0, &["new"])]).contains(&"old".to_owned()), "nobody brings it");
+        assert!(stuck(&[(1, &[]), (0, &["own-0123456789ab"])]).is_empty(), "strata makes it of any row");
     }
 
     #[test]

@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn centroids_of_the_same_sample_stay_where_steps_would_move_them() {
+        let sample = blobs(2_000, &[0, 1, 2, 3, 4, 5], 1);
+        let before = fit(sample.view(), &params(6)).unwrap();
+        let aside = before.centroids.vectors().mapv(|value| value + 0.01);
+        let same = fit_same(sample.view(), aside.clone(), &params(6)).unwrap();
+        assert_eq!((same.centroids.vectors(), &same.sizes), (aside.view(), &before.sizes));
+        assert!(same.sample_inertia > before.sample_inertia);
+        let moved = fit_from(sample.view(), aside.clone(), &params(6), CAUTIOUS_RATIO).unwrap();
+        assert_ne!(moved.centroids.vectors(), aside.view());
+    }
+
+    #[test]
     fn a_topic_that_is_new_gets_a_centroid_and_one_that_is_gone_leaves_none_behind() {
         let first = blobs(2_000, &[0, 1, 2, 3, 4, 5], 1);
         let before = fit(first.view(), &params(8)).unwrap();

@@ -10,7 +10,7 @@ use strata_shared::findings::{self, Topic};
 use strata_shared::generations;
 use strata_shared::labels::Labels;
 use strata_shared::layout::{self, RunName, run_file};
-use strata_shared::manifest::ManifestError;
+use strata_shared::manifest::{Manifest, ManifestError};
 use strata_shared::run_record::{PredecessorRecord, RunRecord};
 use strata_shared::store::Store;
 use strata_shared::table::TableError;
@@ -126,8 +126,7 @@ impl Following {
         let shape = (values.len() / corpus.dim(), corpus.dim());
         let centroids = Array2::from_shape_vec(shape, values).map_err(|error| Failure::new(Exit::Data, error))?;
         tracing::info!(predecessor = %run, generation = record.generation, topics = topics.len(), "follows a run");
-        let is_same =
-            record.parameters == config.settings && only_folded(store, record.generation, corpus.generation()).await?;
+        let is_same = record.parameters == config.settings && is_folded(store, &record, corpus.manifest()).await?;
         Ok(Self { run, record, topics, centroids, is_same })
     }
 
@@ -145,7 +144,8 @@ impl Following {
             return Start::From(centroids);
         }
         let excess = self.record.predecessor.as_ref().filter(|predecessor| predecessor.warm);
-        Start::Same(centroids, excess.map_or(0.0, |predecessor| predecessor.excess))
+        let excess = excess.map_or(0.0, |predecessor| predecessor.excess);
+        Start::Same { centroids, inertia: self.record.inertia / self.record.rows as f64, excess }
     }
 
     /// Returns what the record of a run that follows it keeps; `warm` and `excess` say how the clustering came out.
@@ -191,17 +191,22 @@ impl Following {
     }
 }
 
-/// Tells whether shards were folded together between two generations, and nothing else was done.
-async fn only_folded(store: &Store, former: u64, now: u64) -> Result<bool, Failure> {
-    for number in former + 1..=now {
-        match generations::read(store, number).await {
-            Ok(read) if read.manifest.compaction.is_some() => {}
-            Err(ManifestError::Store(error)) => return Err(error.into()),
-            // It changed documents, or was pruned and may have.
-            _ => return Ok(false),
-        }
+/// Tells whether `now` has the very documents that the run of `record` saw, in shards that were folded together since.
+async fn is_folded(store: &Store, record: &RunRecord, now: &Manifest) -> Result<bool, Failure> {
+    match generations::read(store, record.generation).await {
+        Ok(former) if former.sha256 == record.manifest_sha256 => Ok(has_same_documents(&former.manifest, now)),
+        Err(ManifestError::Store(error)) => Err(error.into()),
+        // It was lost, or is another one.
+        _ => Ok(false),
     }
-    Ok(former < now)
+}
+
+/// Tells whether a later generation comes of `former` by compactions alone, which carry on what is said of its snapshot.
+fn has_same_documents(former: &Manifest, now: &Manifest) -> bool {
+    let snapshot = |manifest: &Manifest| {
+        (manifest.rows, manifest.rejected, manifest.undated, manifest.update, manifest.inputs.clone())
+    };
+    now.compaction.is_some() && snapshot(former) == snapshot(now)
 }
 
 /// Reads the record of a run that was named, if it can be followed.
@@ -274,4 +279,37 @@ async fn for_each(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use strata_shared::manifest::{CompactionRecord, InputEntry, UpdateRecord};
+    use strata_shared::settings::ShardSettings;
+
+    use super::*;
+
+    #[test]
+    fn documents_are_the_same_after_compactions_alone() {
+        let input = |name: &str| InputEntry { name: name.into(), lines: 9, blank: 0, sha256: name.into() };
+        let first = Manifest::first(Vec::new(), vec![input("january")], (0, 0), ShardSettings::default());
+        let compaction = Some(CompactionRecord { first_shard: 3, shards: 2, rows: 9, dropped: 0 });
+        let folded = Manifest { generation: 2, compaction, ..first.clone() };
+        let again = Manifest { generation: 3, ..folded.clone() };
+        assert!(has_same_documents(&first, &folded) && has_same_documents(&folded, &again));
+        assert!(has_same_documents(&first, &again) && !has_same_documents(&first, &first));
+        let update = UpdateRecord {
+            complete: false,
+            first_shard: 5,
+            unchanged: 9,
+            changed: 0,
+            new: 0,
+            gone: 0,
+            kept: 0,
+            reverted: 0,
+            reused: 0,
+        };
+        let updated = Manifest { inputs: vec![input("february")], update: Some(update), compaction: None, ..again };
+        assert!(!has_same_documents(&first, &updated));
+        assert!(!has_same_documents(&first, &Manifest { compaction, ..updated }));
+    }
 }

@@ -7,6 +7,8 @@
 //! Invariant: an id is given once. A topic without a former one gets a new id, above every id that the former run or one
 //! before it has given.
 
+use std::cmp::Reverse;
+
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +152,7 @@ struct Flows<'a> {
     known: Vec<u64>,
     /// Where most of each former topic is now, the first of equals.
     targets: Vec<Option<Shared>>,
-    /// Where most of each topic was, the first of equals.
+    /// Where most of each topic was, of equals the one of which it was the greater part, then the first.
     sources: Vec<Option<Shared>>,
 }
 
@@ -161,10 +163,15 @@ impl<'a> Flows<'a> {
         for shared in &overlap.shared {
             kept[shared.former] += shared.documents;
             known[shared.now] += shared.documents;
-            for most in [&mut targets[shared.former], &mut sources[shared.now]] {
-                if most.is_none_or(|most: Shared| shared.documents > most.documents) {
-                    *most = Some(*shared);
-                }
+        }
+        for shared in &overlap.shared {
+            let (target, source) = (&mut targets[shared.former], &mut sources[shared.now]);
+            if target.is_none_or(|most: Shared| shared.documents > most.documents) {
+                *target = Some(*shared);
+            }
+            let rank = |shared: &Shared| (shared.documents, Reverse(kept[shared.former]));
+            if source.is_none_or(|most: Shared| rank(shared) > rank(&most)) {
+                *source = Some(*shared);
             }
         }
         Self { shared: &overlap.shared, kept, known, targets, sources }
@@ -287,6 +294,14 @@ mod tests {
         assert_eq!(ids(&lineage), [7, 50, 3]);
         let split = Event { kind: EventKind::Split, topic_id: 50, other: Some(7), documents: 40, share: Some(0.4) };
         assert_eq!((lineage.events, lineage.next_topic_id), (vec![split], 51));
+    }
+
+    #[test]
+    fn of_two_topics_that_gave_as_many_documents_the_one_that_gave_more_of_itself_was_split() {
+        let lineage = traced(&[(0, 0, 47), (0, 2, 4), (1, 1, 11), (1, 2, 4)], &[7, 3], &[47, 11, 9]);
+        let split =
+            Event { kind: EventKind::Split, topic_id: 50, other: Some(3), documents: 4, share: Some(4.0 / 15.0) };
+        assert_eq!(lineage.events, [split]);
     }
 
     #[test]
