@@ -151,8 +151,11 @@ fn vectors_of_an_attempt_that_died_give_way_to_others_and_to_none() {
     after_every_death(&february, &async |store| none.shard(store).await.map(drop), |write, inner| {
         let verdict = runtime().block_on(verify::run(&store(inner), Depth::Contents)).unwrap();
         assert_eq!(verdict.num_damaged(), 0, "after write {write}: {}", verify::terminal(&verdict));
+        let found = read(inner);
+        // Where February's generation was made before the death, the vectors are its own.
+        let is_made = found.contains_key(layout::generation(3).as_ref());
         let is_left = |key: &String| key.starts_with("vectors/") && key.ends_with("shard_00003.parquet");
-        assert!(!read(inner).keys().any(is_left), "after write {write}: vectors that nobody has brought");
+        assert!(is_made || !found.keys().any(is_left), "after write {write}: vectors that nobody has brought");
     });
 }
 
