@@ -232,7 +232,6 @@ mod tests {
     fn a_model_is_stuck_where_nothing_but_superseded_rows_keeps_its_vectors_away() {
         assert_eq!(stuck(&[(1, &[]), (0, &["a"])]), ["a"]);
         assert!(stuck(&[(1, &[]), (0, &[]), (0, &["a"])]).is_empty(), "the second can be brought as it is");
-        assert!(stuck(&[(1, &["b"]), (2, &["b"]), (0, &["b"])]).is_empty() == stuck(&[(0, &["b"])]).is_empty());
         assert!(stuck(&[(1, &["old"]), (1, &["new"]), (0, &["new"])]).contains(&"new".to_owned()));
         assert!(!stuck(&[(1, &["old"]), (1, &["new"]), (0, &["new"])]).contains(&"old".to_owned()), "nobody brings it");
         assert!(stuck(&[(1, &[]), (0, &["own-0123456789ab"])]).is_empty(), "strata makes it of any row");
