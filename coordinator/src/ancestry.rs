@@ -128,20 +128,6 @@ pub async fn changes(store: &Store, run: &RunRecord, since: Option<&str>) -> Res
     Ok(Some(Changes { since: former.run.clone(), changes, corrected, since_place, steps, same_periods }))
 }
 
-/// Returns the newest run that `run` follows and that somebody was told of.
-///
-/// # Errors
-/// The store's own, or a record that cannot be read.
-pub async fn last_told(store: &Store, run: &RunRecord) -> Result<Option<String>, Failure> {
-    for record in ancestors(store, run, MOST_RUNS).await? {
-        let told = layout::in_run(&RunName::new(&record.run)?, run_file::NOTIFIED);
-        if store.head(&told).await?.is_some() {
-            return Ok(Some(record.run));
-        }
-    }
-    Ok(None)
-}
-
 /// Returns the names of the runs that `run` follows, the newest first.
 ///
 /// # Errors

@@ -162,7 +162,7 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
         return Ok(());
     }
     let told = layout::in_run(&RunName::new(&record.run)?, run_file::NOTIFIED);
-    if store.head(&told).await?.is_some() {
+    if was_told(store, &record.run).await? {
         return Ok(());
     }
     let (changes, before) = untold(store, record).await?;
@@ -181,6 +181,11 @@ pub async fn tell(hook: &Hook, store: &Store, record: &RunRecord) -> Result<(), 
     Ok(store.put(&told, notification).await?)
 }
 
+async fn was_told(store: &Store, run: &str) -> Result<bool, Failure> {
+    let told = layout::in_run(&RunName::new(run)?, run_file::NOTIFIED);
+    Ok(store.head(&told).await?.is_some())
+}
+
 /// Whether anybody knows of the run that another one is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
@@ -192,15 +197,21 @@ enum Before {
 ///
 /// Where there was none, or it can no longer be compared with, it is compared with the last one that found something else.
 async fn untold(store: &Store, record: &RunRecord) -> Result<(Option<Changes>, Before), Failure> {
-    if let Some(since) = ancestry::last_told(store, record).await? {
-        match ancestry::changes(store, record, Some(&since)).await {
-            Ok(changes) => return Ok((changes, Before::WasTold)),
-            // A table of a run in between is lost, for all that is known; a store that fails fails below as well.
-            Err(error) => tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}"),
+    let followed = ancestry::followed(store, record).await?;
+    for since in &followed {
+        if was_told(store, since).await? {
+            match ancestry::changes(store, record, Some(since)).await {
+                Ok(changes) => return Ok((changes, Before::WasTold)),
+                // A table of a run in between is lost, for all that is known; a store that fails fails below as well.
+                Err(error) => {
+                    tracing::warn!("what changed since {since}, which was told last, cannot be told: {error}");
+                    break;
+                }
+            }
         }
     }
     let mut changes = ancestry::changes(store, record, None).await?;
-    for since in ancestry::followed(store, record).await?.iter().skip(1) {
+    for since in followed.iter().skip(1) {
         if !changes.as_ref().is_some_and(Changes::is_nothing) {
             break;
         }

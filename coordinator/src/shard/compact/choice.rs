@@ -76,7 +76,7 @@ pub(super) async fn choose(store: &Store, manifest: &Manifest) -> Result<Vec<Gro
 struct Vectors {
     all: BTreeSet<ModelName>,
     /// Vectors by these were made elsewhere, and rows were superseded of every shard that has none: no file has vectors of what
-    /// those rows were. Where another shard has none, nobody brings any more, or has yet to.
+    /// those rows were. A model is none of these while another shard has none: those are still to be brought, or no longer.
     stuck: BTreeSet<ModelName>,
 }
 
@@ -87,19 +87,22 @@ impl Vectors {
             Object::VectorShard(model, number) => Some((model, number)),
             _ => None,
         });
-        Ok(Self::of(&shards.collect(), &manifest.shards))
+        Ok(Self::of(shards, &manifest.shards))
     }
 
-    fn of(present: &BTreeSet<(ModelName, usize)>, shards: &[ShardEntry]) -> Self {
-        let has = |model: &ModelName, shard: &ShardEntry| present.contains(&(model.clone(), shard.number()));
-        let models: BTreeSet<ModelName> = present.iter().map(|(model, _)| model.clone()).collect();
-        let all =
-            models.into_iter().filter(|model| shards.iter().any(|shard| has(model, shard))).collect::<BTreeSet<_>>();
-        let is_stuck = |model: &&ModelName| {
-            !model.has_fingerprint() && shards.iter().all(|shard| has(model, shard) || shard.superseded > 0)
+    /// Judges by the models and numbers of the vector shards that are there.
+    fn of(present: impl Iterator<Item = (ModelName, usize)>, shards: &[ShardEntry]) -> Self {
+        let mut by_model: BTreeMap<ModelName, BTreeSet<usize>> = BTreeMap::new();
+        for (model, number) in present {
+            by_model.entry(model).or_default().insert(number);
+        }
+        by_model.retain(|_, numbers| shards.iter().any(|shard| numbers.contains(&shard.number())));
+        let is_stuck = |(model, numbers): &(&ModelName, &BTreeSet<usize>)| {
+            let lets_be = |shard: &ShardEntry| numbers.contains(&shard.number()) || shard.superseded > 0;
+            !model.has_fingerprint() && shards.iter().all(lets_be)
         };
-        let stuck = all.iter().filter(is_stuck).cloned().collect();
-        Self { all, stuck }
+        let stuck = by_model.iter().filter(is_stuck).map(|(model, _)| model.clone()).collect();
+        Self { all: by_model.into_keys().collect(), stuck }
     }
 }
 
@@ -224,8 +227,11 @@ mod tests {
             let names: Vec<ModelName> = models.iter().map(|name| name.parse().unwrap()).collect();
             names.into_iter().map(move |model| (model, number))
         };
-        let present = shards.iter().enumerate().flat_map(of_shard).collect();
-        Vectors::of(&present, &entries).stuck.iter().map(ToString::to_string).collect()
+        Vectors::of(shards.iter().enumerate().flat_map(of_shard), &entries)
+            .stuck
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
